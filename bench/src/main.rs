@@ -1,0 +1,2 @@
+//! Load generator, benchmark suite, peers beside us.
+fn main() {}

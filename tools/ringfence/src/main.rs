@@ -1,0 +1,2 @@
+//! The product's binary and composition root.
+fn main() {}

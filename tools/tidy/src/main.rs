@@ -1,0 +1,2 @@
+//! The house laws as a program.
+fn main() {}
