@@ -1,0 +1,118 @@
+//! The client as a session sees it: where rows go, how to wait for it, where copied bytes come from.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use platform::Socket;
+use types::SqlState;
+
+use super::cancel::CancelSignal;
+use super::connection::Connection;
+use super::error_response::PgError;
+use super::response::ResponseWriter;
+use crate::error::ClientGone;
+use crate::limits::{RECEIVE_BYTES_KEPT, RESPONSE_BYTES_BOUND, RESPONSE_BYTES_KEPT};
+
+/// One client on its socket.
+pub struct Client {
+    pub(crate) socket: Rc<dyn Socket>,
+    pub(crate) connection: Connection,
+    pub(crate) out: ResponseWriter,
+    pub(crate) cancel_signal: Option<Rc<CancelSignal>>,
+}
+
+impl Client {
+    /// A client just accepted.
+    pub(crate) fn new(socket: Rc<dyn Socket>) -> Client {
+        Client {
+            socket,
+            connection: Connection::new(),
+            out: ResponseWriter::new(RESPONSE_BYTES_BOUND),
+            cancel_signal: None,
+        }
+    }
+
+    /// Where answers are written.
+    #[inline]
+    pub fn out(&mut self) -> &mut ResponseWriter {
+        &mut self.out
+    }
+
+    /// Waits until the client has taken what was written, if that is over the bound. Whoever writes many rows calls it between rows.
+    ///
+    /// # Errors
+    /// 08006, fatal, when the client is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses the buffer's memory for reuse, no bytes.
+    #[inline]
+    pub async fn drain(&mut self) -> Result<(), PgError> {
+        if self.out.over_bound() {
+            self.send().await.map_err(|gone| connection_lost(&gone))?;
+        }
+        Ok(())
+    }
+
+    /// Sends everything written, and waits until it has left.
+    pub(crate) async fn send(&mut self) -> Result<(), ClientGone> {
+        if self.out.as_bytes().is_empty() {
+            return Ok(());
+        }
+        let sent = platform::send(&*self.socket, self.out.take()).await?;
+        self.out.restore(sent);
+        Ok(())
+    }
+
+    /// Waits for bytes from the client.
+    pub(crate) async fn receive(&mut self) -> Result<(), ClientGone> {
+        let received = self.connection.receive_buffer();
+        match platform::recv(&*self.socket, received).await? {
+            0 => Err(ClientGone::Ended),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for bytes from the client while a statement runs that may be cancelled.
+    pub(crate) async fn receive_in_statement(&mut self) -> Result<(), PgError> {
+        let Client { socket, connection, cancel_signal, .. } = self;
+        let received = connection.receive_buffer();
+        let mut cancelled = std::pin::pin!(async {
+            match cancel_signal {
+                Some(signal) => signal.requested().await,
+                None => std::future::pending().await,
+            }
+        });
+        poll_fn(|cx| {
+            if cancelled.as_mut().poll(cx).is_ready() {
+                let text = "canceling statement due to user request";
+                return Poll::Ready(Err(PgError::new(SqlState::QUERY_CANCELED, text)));
+            }
+            socket.poll_recv(cx, received).map(|outcome| match outcome {
+                Ok(0) => Err(connection_lost(&ClientGone::Ended)),
+                Ok(_) => Ok(()),
+                Err(error) => Err(connection_lost(&ClientGone::Socket(error))),
+            })
+        })
+        .await
+    }
+
+    /// Gives the memory of long messages and answers back, once they are gone.
+    #[inline]
+    pub(crate) fn shrink(&mut self) {
+        self.connection.shrink(RECEIVE_BYTES_KEPT);
+        self.out.shrink(RESPONSE_BYTES_KEPT);
+    }
+
+    /// Bytes of memory held in buffers.
+    #[cfg(test)]
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.connection.capacity_bytes() + self.out.capacity()
+    }
+}
+
+/// What a session is told when its client is gone; nobody reads it.
+pub(crate) fn connection_lost(gone: &ClientGone) -> PgError {
+    PgError::fatal(SqlState::CONNECTION_FAILURE, "connection to client lost")
+        .detail(gone.to_string())
+}
