@@ -1,0 +1,87 @@
+//! The planted bugs of this crate, live only in the `mutants` build, one at a time. `tests/one_node.rs` must find each.
+
+use types::mutants::Mutant;
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident = $number:literal),* $(,)?) => {
+        $($(#[$doc])* pub const $name: Mutant = Mutant($number);)*
+
+        /// Every planted bug of this crate with its name.
+        pub const ALL: &[(&str, Mutant)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+mutants! {
+    /// A turn takes its timestamp before its rows are loaded.
+    TIMESTAMP_BEFORE_LOAD = 101,
+    /// Prepare does not register on the other participants.
+    PREPARE_DOES_NOT_REGISTER = 102,
+    /// An analytic snapshot does not wait for the undecided.
+    SNAPSHOT_IGNORES_UNDECIDED = 103,
+    /// A reply that only read leaves before what it read is durable.
+    READ_REPLY_NOT_HELD = 104,
+    /// A commit is acknowledged before it is durable.
+    COMMIT_REPLY_NOT_HELD = 105,
+    /// BEGIN does not read the other cores' slots.
+    BEGIN_IGNORES_SLOTS = 106,
+    /// A transaction's timestamp is taken without reading the other cores' slots.
+    MINT_IGNORES_SLOTS = 107,
+    /// A participant's rows leave before they are durable.
+    ANSWER_NOT_HELD = 108,
+    /// Held outputs, Apply among them, leave in reverse.
+    APPLY_OUT_OF_ORDER = 109,
+    /// Prepare answers without the floors that snapshots raised.
+    PREPARE_IGNORES_SNAPSHOTS = 110,
+    /// Prepare answers without the timestamps of reads.
+    PREPARE_IGNORES_READS = 111,
+    /// Commit and Apply do not raise the clock.
+    COMMIT_DOES_NOT_RAISE_CLOCK = 112,
+    /// Timestamps are minted without a reservation.
+    MINT_WITHOUT_RESERVATION = 113,
+    /// The slot shows writes only.
+    SLOT_IGNORES_READS = 114,
+    /// A read at a snapshot does not wait for the undecided.
+    READ_IGNORES_UNDECIDED = 115,
+    /// A read at a snapshot does not wait for the decided that are still open.
+    READ_IGNORES_OPEN = 116,
+    /// Apply is sent before the record is durable.
+    APPLY_NOT_HELD = 117,
+    /// A turn queues only until the registered transaction is decided.
+    TURN_QUEUES_UNTIL_DECIDED = 118,
+    /// Validated reads are not validated.
+    NO_VALIDATION = 119,
+    /// Garbage collection does not know of open snapshots.
+    FLOOR_IGNORES_SNAPSHOTS = 120,
+    /// A read below the history floor is answered.
+    READ_BELOW_FLOOR = 121,
+    /// A participant that only writes answers without queueing.
+    BLIND_WRITE_SKIPS_QUEUE = 122,
+    /// The home core applies its own part only when the record is durable.
+    HOME_APPLIES_LATE = 123,
+    /// Slots start at zero after a restart.
+    SLOT_STARTS_AT_ZERO = 124,
+    /// A read at a snapshot does not raise the clock.
+    READ_DOES_NOT_RAISE_CLOCK = 125,
+    /// An announced snapshot does not raise the clock.
+    ANNOUNCE_DOES_NOT_RAISE_CLOCK = 126,
+    /// A view is frozen before the log is durable through it.
+    FREEZE_NOT_HELD = 127,
+    /// A read at a snapshot leaves before what it read is durable.
+    SNAPSHOT_READ_NOT_HELD = 128,
+    /// An analytic snapshot does not wait for the decided that are still open.
+    SNAPSHOT_IGNORES_OPEN = 129,
+    /// Ranges do not conflict.
+    RANGE_DOES_NOT_CONFLICT = 131,
+    /// Schema versions are not checked.
+    SCHEMA_NOT_CHECKED = 132,
+    /// Commit(t) answers when the conflicting are decided, though some below t are not applied.
+    COMMIT_ANSWERS_BEFORE_APPLIED = 133,
+    /// The home core logs before all participants have answered.
+    LOG_BEFORE_ANSWERS = 134,
+    /// The last change of a slice is not noted when another core's record is applied.
+    CHANGE_NOT_NOTED = 136,
+    /// A participant is released when it has answered.
+    RELEASE_AT_ANSWER = 137,
+    /// An absence behind an undurable tombstone is not held back.
+    ABSENCE_NOT_HELD = 138,
+}

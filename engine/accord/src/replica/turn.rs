@@ -1,0 +1,201 @@
+//! A transaction of one core: one uninterrupted turn.
+//!
+//! Rows first; then, in one call, the timestamp is taken and the transaction is read, evaluated, logged and applied on
+//! the rows as they are. What meets a registered transaction registers at once with its timestamp, decided, and runs
+//! at that timestamp when its turn comes; otherwise a stream of Prepares would starve it.
+
+use alloc::sync::Arc;
+
+use types::Timestamp;
+use types::mutants::live;
+
+use crate::effect::{Effect, RequestId, Response};
+use crate::footprint::Footprint;
+use crate::mutants;
+use crate::replica::evaluate::{NotLoaded, Observed};
+use crate::replica::registry::{Decision, Registered, Role, Stage};
+use crate::replica::{AfterLoad, Replica, Step};
+use crate::store::{LogPosition, Store};
+use crate::txn::TxnId;
+use crate::workload::{Commit, Outcome, Record, Workload};
+
+/// A transaction as it was submitted.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) request: RequestId,
+    pub(super) footprint: Arc<Footprint>,
+    pub(super) workload: Arc<dyn Workload>,
+    #[cfg(mutants)]
+    taken: Option<Timestamp>,
+}
+
+impl Turn {
+    pub(super) const fn new(
+        request: RequestId,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Turn {
+        Turn {
+            request,
+            footprint,
+            workload,
+            #[cfg(mutants)]
+            taken: None,
+        }
+    }
+}
+
+impl Replica {
+    pub(super) fn submit<S: Store>(&mut self, turn: Turn, step: &mut Step<'_, S>) {
+        self.clock.receive(turn.footprint.above());
+        let participants = self.placement.participants(&turn.footprint);
+        assert!(participants.contains(self.shard), "a home core takes part in its transaction");
+        if participants.count() == 1 {
+            self.turn(turn, step);
+        } else {
+            self.coordinate(turn, participants, step);
+        }
+    }
+
+    /// One turn, or the start of a wait for a load or for others.
+    pub(super) fn turn<S: Store>(&mut self, turn: Turn, step: &mut Step<'_, S>) {
+        if !self.registry.is_empty() && self.registry.conflicts(&turn.footprint) {
+            let execute_at = self.clock.mint(step.now.wall_micros);
+            let Turn { request, footprint, workload, .. } = turn;
+            let txn_id = TxnId(execute_at);
+            let decision = Decision::Decided { execute_at };
+            let role = Role::Turn { request, workload };
+            self.registry.insert(txn_id, Registered::new(footprint, decision, role));
+            self.check(txn_id, step);
+            return;
+        }
+        let execute_at = self.timestamp_of(&turn, step);
+        match self.evaluate(&*step.store, &turn.footprint, &*turn.workload, execute_at, &[]) {
+            Ok(observed) => self.finish_turn(turn.request, execute_at, observed, step),
+            Err(NotLoaded) => {
+                #[cfg(mutants)]
+                let turn = Turn {
+                    taken: live(mutants::TIMESTAMP_BEFORE_LOAD).then_some(execute_at),
+                    ..turn
+                };
+                let footprint = Arc::clone(&turn.footprint);
+                self.loads.start(footprint, Timestamp::MAX, AfterLoad::Turn(turn), step.out);
+            }
+        }
+    }
+
+    /// A registered turn's time has come.
+    pub(super) fn execute_turn<S: Store>(
+        &mut self,
+        txn_id: TxnId,
+        execute_at: Timestamp,
+        step: &mut Step<'_, S>,
+    ) {
+        let registered = self.registry.get_mut(txn_id).expect("its caller found it");
+        let Role::Turn { request, workload } = &registered.role else {
+            panic!("only turns are executed as turns");
+        };
+        let (request, workload) = (*request, Arc::clone(workload));
+        let footprint = Arc::clone(&registered.footprint);
+        match self.evaluate(&*step.store, &footprint, &*workload, execute_at, &[]) {
+            Ok(observed) => {
+                self.finish_turn(request, execute_at, observed, step);
+                self.deregister(txn_id);
+            }
+            Err(NotLoaded) => self.load_registered(txn_id, footprint, execute_at, step),
+        }
+    }
+
+    pub(super) fn load_registered<S: Store>(
+        &mut self,
+        txn_id: TxnId,
+        footprint: Arc<Footprint>,
+        at: Timestamp,
+        step: &mut Step<'_, S>,
+    ) {
+        let registered = self.registry.get_mut(txn_id).expect("its caller found it");
+        registered.stage = Stage::Loading;
+        self.loads.start(footprint, at, AfterLoad::Registered(txn_id), step.out);
+    }
+
+    fn finish_turn<S: Store>(
+        &mut self,
+        request: RequestId,
+        execute_at: Timestamp,
+        observed: Observed<Outcome>,
+        step: &mut Step<'_, S>,
+    ) {
+        let Observed { result, needs } = observed;
+        match result {
+            Outcome::Commit(commit) if !commit.is_read_only() => {
+                let Commit { writes, schema, reply } = commit;
+                let record = Record { execute_at, writes, schema };
+                let needs = self.log_and_apply(&record, step);
+                let response = Response::Committed { execute_at, reply };
+                self.reply_write(request, needs, execute_at, response, step);
+            }
+            outcome => self.reply_read(request, needs, execute_at, outcome, step),
+        }
+    }
+
+    /// Logs a record and applies this shard's part, at once.
+    pub(super) fn log_and_apply<S: Store>(
+        &mut self,
+        record: &Record,
+        step: &mut Step<'_, S>,
+    ) -> LogPosition {
+        let position = step.store.append(record);
+        assert!(position > self.log_end, "log positions rise");
+        self.log_end = position;
+        step.store.apply(record, self.log, position);
+        self.note_record(record, position);
+        position
+    }
+
+    pub(super) fn reply_write<S: Store>(
+        &mut self,
+        request: RequestId,
+        needs: LogPosition,
+        shows: Timestamp,
+        response: Response,
+        step: &mut Step<'_, S>,
+    ) {
+        let early = live(mutants::COMMIT_REPLY_NOT_HELD);
+        let needs = if early { LogPosition::NONE } else { needs };
+        self.outbox.put(needs, shows, Effect::Reply { request, response }, step.out);
+    }
+
+    /// Replies for a transaction that wrote nothing.
+    pub(super) fn reply_read<S: Store>(
+        &mut self,
+        request: RequestId,
+        needs: LogPosition,
+        execute_at: Timestamp,
+        outcome: Outcome,
+        step: &mut Step<'_, S>,
+    ) {
+        let response = match outcome {
+            Outcome::Commit(commit) => Response::Committed { execute_at, reply: commit.reply },
+            Outcome::Abort(abort) => Response::Aborted(abort),
+        };
+        let early = live(mutants::READ_REPLY_NOT_HELD);
+        let needs = if early { LogPosition::NONE } else { needs };
+        self.floors.note_read(execute_at);
+        let shows = shown_by_read(execute_at);
+        self.outbox.put(needs, shows, Effect::Reply { request, response }, step.out);
+    }
+
+    fn timestamp_of<S: Store>(&mut self, turn: &Turn, step: &Step<'_, S>) -> Timestamp {
+        #[cfg(mutants)]
+        if let Some(taken) = turn.taken {
+            return taken;
+        }
+        let _ = turn;
+        self.clock.mint(step.now.wall_micros)
+    }
+}
+
+/// What a reply that only read raises the slot to.
+pub(super) fn shown_by_read(at: Timestamp) -> Timestamp {
+    if live(mutants::SLOT_IGNORES_READS) { Timestamp::ZERO } else { at }
+}

@@ -1,0 +1,96 @@
+//! What a transaction does: a deterministic function from the rows it reads to writes and a reply, or a refusal.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use types::{SchemaVersion, TableId, Timestamp, Token};
+
+use crate::view::View;
+
+/// A transaction's function. It must give the same outcome for the same arguments on every node, now and in a replay.
+pub trait Workload: fmt::Debug + Send + Sync {
+    /// Evaluates on the rows as they are at `execute_at`.
+    fn evaluate(&self, execute_at: Timestamp, view: &dyn View) -> Outcome;
+}
+
+/// Result of an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It takes effect.
+    Commit(Commit),
+    /// It takes no effect.
+    Abort(Abort),
+}
+
+/// What takes effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// Writes of rows; each declared in the footprint; at most one for a row. None for a transaction that only reads.
+    pub writes: Vec<Write>,
+    /// Changes of schema versions; the footprint covers each such table whole, with [`crate::Access::Write`].
+    pub schema: Vec<SchemaChange>,
+    /// For whoever asked; opaque here.
+    pub reply: Vec<u8>,
+}
+
+impl Commit {
+    /// Whether nothing is written.
+    pub fn is_read_only(&self) -> bool {
+        self.writes.is_empty() && self.schema.is_empty()
+    }
+}
+
+/// A new version of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Table or index.
+    pub table: TableId,
+    /// Position of the key on the ring.
+    pub token: Token,
+    /// Encoded key.
+    pub key: Vec<u8>,
+    /// Encoded row; a tombstone if there is none.
+    pub row: Option<Vec<u8>>,
+}
+
+/// A table has a new schema version, or none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaChange {
+    /// The table.
+    pub table: TableId,
+    /// Its version from now on; nothing if it was dropped.
+    pub version: Option<SchemaVersion>,
+}
+
+/// The one record of a transaction in the commit log of its home core; carries every shard's writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it takes effect.
+    pub execute_at: Timestamp,
+    /// Every write.
+    pub writes: Vec<Write>,
+    /// Every change of a schema version.
+    pub schema: Vec<SchemaChange>,
+}
+
+/// Why a transaction took no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// A row that was read before is no longer what it was (index among the points).
+    PointChanged(usize),
+    /// A range that was read before has changed (index among the ranges).
+    RangeChanged(usize),
+    /// A table is not at the version at which the transaction was planned.
+    SchemaChanged {
+        /// The table.
+        table: TableId,
+        /// Its version now; nothing if there is no such table.
+        found: Option<SchemaVersion>,
+    },
+    /// The workload's own refusal: a duplicate key, a constraint, a division by zero; opaque here.
+    Refused(Vec<u8>),
+    /// The snapshot is older than the history that is kept.
+    SnapshotTooOld,
+    /// Rows could not be read; opaque here.
+    ReadFailed(Vec<u8>),
+}
