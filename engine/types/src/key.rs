@@ -11,10 +11,13 @@
 //! | numeric | class byte; weight and digits big-endian, ended by `00 00`; complemented when negative |
 //!
 //! A nullable column has a byte in front: `01` a value, `02` NULL (after all values), `00` NULL (before all values). A descending column is complemented as a
-//! whole, the byte in front excepted. The encoding is a part of the disk format. It is not meant to be decoded: rows hold the values.
+//! whole, the byte in front excepted. The encoding is a part of the disk format. Rows hold the values; a key is decoded ([`take_key_column`]) only where there is no row, for a tombstone.
 
-use crate::numeric::{Numeric, NumericKind};
-use crate::value::Value;
+use crate::numeric::{DIGIT_BASE, Numeric, NumericKind};
+use crate::sql_type::SqlType;
+use crate::value::{Interval, Value, ValueRef};
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// How one column takes part in a key.
@@ -61,6 +64,152 @@ pub fn append_key_column(value: &Value, order: KeyOrder, out: &mut Vec<u8>) {
             *byte = !*byte;
         }
     }
+}
+
+/// Appends one column of a key from a borrowed value: the same bytes as [`append_key_column`]. False, and nothing appended, if a `numeric` does not
+/// decode (damaged bytes).
+///
+/// # Panics
+/// As [`append_key_column`].
+pub fn append_key_column_ref(value: ValueRef<'_>, order: KeyOrder, out: &mut Vec<u8>) -> bool {
+    let scalar = match value {
+        ValueRef::Text(text) => return append_variable(text.as_bytes(), order, out),
+        ValueRef::Bytea(bytes) => return append_variable(bytes, order, out),
+        // Every other variant is copied without an allocation, but for a number's digits.
+        other => match other.to_value() {
+            Some(scalar) => scalar,
+            None => return false,
+        },
+    };
+    append_key_column(&scalar, order, out);
+    true
+}
+
+fn append_variable(bytes: &[u8], order: KeyOrder, out: &mut Vec<u8>) -> bool {
+    if order.nulls != Nulls::Never {
+        out.push(1);
+    }
+    let start = out.len();
+    append_terminated(bytes, out);
+    if order.descending {
+        for byte in &mut out[start..] {
+            *byte = !*byte;
+        }
+    }
+    true
+}
+
+/// Takes one column off the front of an encoded key. What comes back encodes to the same bytes, but need not be the value that was encoded: −0 is 0, an
+/// interval has other units, a numeric lost its scale, a `char` its blanks. That is enough to say which row is gone. Nothing if the bytes are no key.
+pub fn take_key_column(sql_type: SqlType, order: KeyOrder, key: &mut &[u8]) -> Option<Value> {
+    if order.nulls != Nulls::Never {
+        match take(key, 1)?[0] {
+            1 => {}
+            0 | 2 => return Some(Value::Null),
+            _ => return None,
+        }
+    }
+    let flip = if order.descending { 0xFF } else { 0 };
+    Some(match sql_type {
+        SqlType::Bool => Value::Bool(take_array::<1>(key, flip)?[0] == 1),
+        SqlType::Int2 => Value::Int2((u16::from_be_bytes(take_array(key, flip)?) ^ 0x8000) as i16),
+        SqlType::Int4 => Value::Int4(take_i32(key, flip)?),
+        SqlType::Date => Value::Date(take_i32(key, flip)?),
+        SqlType::Int8 => Value::Int8(take_i64(key, flip)?),
+        SqlType::Timestamp => Value::Timestamp(take_i64(key, flip)?),
+        SqlType::Timestamptz => Value::Timestamptz(take_i64(key, flip)?),
+        SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc => {
+            Value::Oid(u32::from_be_bytes(take_array(key, flip)?))
+        }
+        SqlType::Float4 => {
+            let ordered = u32::from_be_bytes(take_array(key, flip)?);
+            let positive = ordered >> 31 == 1;
+            Value::Float4(f32::from_bits(if positive { ordered & !(1 << 31) } else { !ordered }))
+        }
+        SqlType::Float8 => {
+            let ordered = u64::from_be_bytes(take_array(key, flip)?);
+            let positive = ordered >> 63 == 1;
+            Value::Float8(f64::from_bits(if positive { ordered & !(1 << 63) } else { !ordered }))
+        }
+        SqlType::Uuid => Value::Uuid(take_array(key, flip)?),
+        SqlType::Interval => {
+            let span = (u128::from_be_bytes(take_array(key, flip)?) ^ (1 << 127)) as i128;
+            const MONTH_MICROS: i128 = 30 * 86_400_000_000;
+            let months = (span / MONTH_MICROS).clamp(i128::from(i32::MIN), i128::from(i32::MAX));
+            let rest = span - months * MONTH_MICROS;
+            let days = (rest / 86_400_000_000).clamp(i128::from(i32::MIN), i128::from(i32::MAX));
+            let micros = i64::try_from(rest - days * 86_400_000_000).ok()?;
+            Value::Interval(Interval { months: months as i32, days: days as i32, micros })
+        }
+        SqlType::Bytea => Value::Bytea(take_terminated(key, flip)?.into()),
+        SqlType::Numeric => Value::Numeric(Box::new(take_numeric(key, flip)?)),
+        _ if sql_type.is_string() => {
+            Value::Text(String::from_utf8(take_terminated(key, flip)?).ok()?.into())
+        }
+        _ => return None,
+    })
+}
+
+fn take<'k>(key: &mut &'k [u8], count: usize) -> Option<&'k [u8]> {
+    let (head, rest) = key.split_at_checked(count)?;
+    *key = rest;
+    Some(head)
+}
+
+fn take_array<const N: usize>(key: &mut &[u8], flip: u8) -> Option<[u8; N]> {
+    let mut array = [0u8; N];
+    for (to, from) in array.iter_mut().zip(take(key, N)?) {
+        *to = from ^ flip;
+    }
+    Some(array)
+}
+
+fn take_i32(key: &mut &[u8], flip: u8) -> Option<i32> {
+    Some((u32::from_be_bytes(take_array(key, flip)?) ^ 0x8000_0000) as i32)
+}
+
+fn take_i64(key: &mut &[u8], flip: u8) -> Option<i64> {
+    Some((u64::from_be_bytes(take_array(key, flip)?) ^ (1 << 63)) as i64)
+}
+
+fn take_terminated(key: &mut &[u8], flip: u8) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        match take_array::<1>(key, flip)?[0] {
+            0 => match take_array::<1>(key, flip)?[0] {
+                0 => return Some(bytes),
+                0xFF => bytes.push(0),
+                _ => return None,
+            },
+            byte => bytes.push(byte),
+        }
+    }
+}
+
+fn take_numeric(key: &mut &[u8], flip: u8) -> Option<Numeric> {
+    let class = take_array::<1>(key, flip)?[0];
+    let (negative, flip) = match class {
+        1 => return Some(Numeric::infinity(true)),
+        2 => (true, !flip),
+        3 => return Some(Numeric::ZERO),
+        4 => (false, flip),
+        5 => return Some(Numeric::infinity(false)),
+        6 => return Some(Numeric::NAN),
+        _ => return None,
+    };
+    let weight = (u16::from_be_bytes(take_array(key, flip)?) ^ 0x8000) as i16;
+    let mut digits = Vec::new();
+    loop {
+        match u16::from_be_bytes(take_array(key, flip)?) {
+            0 => break,
+            digit if i32::from(digit) <= DIGIT_BASE => digits.push(digit as i16 - 1),
+            _ => return None,
+        }
+    }
+    if digits.is_empty() || digits[0] == 0 || digits[digits.len() - 1] == 0 {
+        return None;
+    }
+    Some(Numeric::from_parts(negative, i32::from(weight), 0, digits))
 }
 
 /// Appends the ascending form of a value that is not NULL.
@@ -146,8 +295,10 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyOrder, Nulls, append_key_column, prefix_end};
-    use crate::{Interval, Numeric, Value};
+    use super::{
+        KeyOrder, Nulls, append_key_column, append_key_column_ref, prefix_end, take_key_column,
+    };
+    use crate::{Interval, Numeric, SqlType, Value, ValueRef};
     use alloc::boxed::Box;
     use alloc::vec;
     use alloc::vec::Vec;
@@ -158,6 +309,40 @@ mod tests {
         // Another column follows in real keys; its bytes must never decide.
         out.extend_from_slice(&[0x80]);
         out
+    }
+
+    fn type_of(value: &Value) -> SqlType {
+        match value {
+            Value::Bool(_) => SqlType::Bool,
+            Value::Int2(_) => SqlType::Int2,
+            Value::Int4(_) => SqlType::Int4,
+            Value::Int8(_) => SqlType::Int8,
+            Value::Float4(_) => SqlType::Float4,
+            Value::Float8(_) => SqlType::Float8,
+            Value::Numeric(_) => SqlType::Numeric,
+            Value::Text(_) => SqlType::Text,
+            Value::Bytea(_) => SqlType::Bytea,
+            Value::Interval(_) => SqlType::Interval,
+            other => panic!("not in these tests: {other:?}"),
+        }
+    }
+
+    /// Decoding, and encoding from a borrowed value, give the same bytes back.
+    fn check_inverse(value: &Value, order: KeyOrder) {
+        let mut bytes = Vec::new();
+        append_key_column(value, order, &mut bytes);
+        let mut rest = &bytes[..];
+        let decoded = take_key_column(type_of(value), order, &mut rest).expect("it was encoded");
+        assert!(rest.is_empty());
+        assert_eq!(&decoded, value);
+        for end in 0..bytes.len() {
+            assert!(take_key_column(type_of(value), order, &mut &bytes[..end]).is_none());
+        }
+        if let Value::Text(text) = value {
+            let mut again = Vec::new();
+            assert!(append_key_column_ref(ValueRef::Text(text), order, &mut again));
+            assert_eq!(again, bytes);
+        }
     }
 
     fn numeric(digits: &[i16], weight: i32, negative: bool) -> Value {
@@ -203,6 +388,11 @@ mod tests {
         let nullable = KeyOrder { descending: false, nulls: Nulls::Last };
         let descending = KeyOrder { descending: true, nulls: Nulls::Never };
         for group in groups {
+            for value in &group {
+                for order in [KeyOrder::PRIMARY, nullable, descending] {
+                    check_inverse(value, order);
+                }
+            }
             for pair in group.windows(2) {
                 assert!(pair[0].sql_cmp(&pair[1]).is_lt(), "{pair:?}");
                 for order in [KeyOrder::PRIMARY, nullable] {
