@@ -363,3 +363,6 @@ pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
     let differing = left.iter().zip(right).fold(0, |bits, (l, r)| bits | (l ^ r));
     std::hint::black_box(differing) == 0
 }
+
+#[cfg(test)]
+mod tests;

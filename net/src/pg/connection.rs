@@ -391,3 +391,6 @@ pub(crate) fn function_call_refused() -> PgError {
     let text = "the function call sub-protocol is not supported";
     PgError::new(SqlState::FEATURE_NOT_SUPPORTED, text).hint("Use SELECT function(…).")
 }
+
+#[cfg(test)]
+mod tests;

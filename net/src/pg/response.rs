@@ -463,3 +463,6 @@ fn put_decimal(buffer: &mut Vec<u8>, mut number: u64) {
     }
     buffer.extend_from_slice(&digits[at..]);
 }
+
+#[cfg(test)]
+mod tests;

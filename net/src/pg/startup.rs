@@ -315,3 +315,6 @@ impl ReportedSettings<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
