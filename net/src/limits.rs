@@ -12,7 +12,7 @@ pub const AUTHENTICATION_MESSAGE_BYTES_MAX: usize = 4_096;
 pub const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 /// Longest message of a kind that holds a statement or values, in bytes.
 pub const LARGE_MESSAGE_BYTES_MAX: usize = STATEMENT_BYTES_MAX;
-/// Bytes that one core holds for all messages longer than [`RECEIVE_BYTES_KEPT`] that are still arriving or being worked on.
+/// Bytes that the receive buffers of one core hold together, those of ordinary length not counted; above it a client with a long message is refused.
 pub const LARGE_MESSAGES_BYTES_MAX: usize = 4 * LARGE_MESSAGE_BYTES_MAX;
 
 /// Bytes of answers at which a session waits for its client to take some.

@@ -365,4 +365,4 @@ pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -103,10 +103,13 @@ impl CancelSignal {
 #[derive(Debug)]
 pub struct CancelRegistry {
     core_index: u32,
-    sessions: RefCell<BTreeMap<u32, ([u8; SECRET_BYTES], Rc<CancelSignal>)>>,
+    sessions: RefCell<BTreeMap<u32, Cancellable>>,
     last_sequence: Cell<u32>,
     misses: Cell<Misses>,
 }
+
+/// A session's secret, and what it looks at.
+type Cancellable = ([u8; SECRET_BYTES], Rc<CancelSignal>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Misses {

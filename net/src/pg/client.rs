@@ -1,5 +1,6 @@
 //! The client as a session sees it: where rows go, how to wait for it, where copied bytes come from.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -12,7 +13,40 @@ use super::connection::Connection;
 use super::error_response::PgError;
 use super::response::ResponseWriter;
 use crate::error::ClientGone;
-use crate::limits::{RECEIVE_BYTES_KEPT, RESPONSE_BYTES_BOUND, RESPONSE_BYTES_KEPT};
+use crate::limits::{
+    LARGE_MESSAGES_BYTES_MAX, RECEIVE_BYTES_KEPT, RESPONSE_BYTES_BOUND, RESPONSE_BYTES_KEPT,
+};
+
+/// The receive memory of one core beyond what every connection may keep.
+pub(crate) type LongMessageBytes = Rc<Cell<usize>>;
+
+/// One connection's share of [`LongMessageBytes`].
+struct Charge {
+    core: LongMessageBytes,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Accounts for a receive buffer of `capacity` bytes.
+    #[inline]
+    fn adjust(&mut self, capacity: usize) {
+        let bytes = if capacity > RECEIVE_BYTES_KEPT { capacity } else { 0 };
+        if bytes != self.bytes {
+            self.core.set(self.core.get() - self.bytes + bytes);
+            self.bytes = bytes;
+        }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.bytes > 0 && self.core.get() > LARGE_MESSAGES_BYTES_MAX
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.adjust(0);
+    }
+}
 
 /// One client on its socket.
 pub struct Client {
@@ -20,16 +54,18 @@ pub struct Client {
     pub(crate) connection: Connection,
     pub(crate) out: ResponseWriter,
     pub(crate) cancel_signal: Option<Rc<CancelSignal>>,
+    charge: Charge,
 }
 
 impl Client {
     /// A client just accepted.
-    pub(crate) fn new(socket: Rc<dyn Socket>) -> Client {
+    pub(crate) fn new(socket: Rc<dyn Socket>, long_messages: &LongMessageBytes) -> Client {
         Client {
             socket,
             connection: Connection::new(),
             out: ResponseWriter::new(RESPONSE_BYTES_BOUND),
             cancel_signal: None,
+            charge: Charge { core: Rc::clone(long_messages), bytes: 0 },
         }
     }
 
@@ -75,10 +111,11 @@ impl Client {
 
     /// Waits for bytes from the client while a statement runs that may be cancelled.
     pub(crate) async fn receive_in_statement(&mut self) -> Result<(), PgError> {
-        let Client { socket, connection, cancel_signal, .. } = self;
+        let signal = self.cancel_signal.clone();
+        let Client { socket, connection, .. } = self;
         let received = connection.receive_buffer();
         let mut cancelled = std::pin::pin!(async {
-            match cancel_signal {
+            match signal {
                 Some(signal) => signal.requested().await,
                 None => std::future::pending().await,
             }
@@ -94,7 +131,22 @@ impl Client {
                 Err(error) => Err(connection_lost(&ClientGone::Socket(error))),
             })
         })
-        .await
+        .await?;
+        self.account()
+    }
+
+    /// Accounts for what has been received.
+    ///
+    /// # Errors
+    /// 53200, fatal, when the core's clients together have long messages under way beyond its bound.
+    #[inline]
+    pub(crate) fn account(&mut self) -> Result<(), PgError> {
+        self.charge.adjust(self.connection.capacity_bytes());
+        if self.charge.is_too_much() {
+            let text = "too many long messages are arriving at once";
+            return Err(PgError::fatal(SqlState::OUT_OF_MEMORY, text));
+        }
+        Ok(())
     }
 
     /// Gives the memory of long messages and answers back, once they are gone.
@@ -102,6 +154,7 @@ impl Client {
     pub(crate) fn shrink(&mut self) {
         self.connection.shrink(RECEIVE_BYTES_KEPT);
         self.out.shrink(RESPONSE_BYTES_KEPT);
+        self.charge.adjust(self.connection.capacity_bytes());
     }
 
     /// Bytes of memory held in buffers.

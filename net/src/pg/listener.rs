@@ -16,6 +16,7 @@ use types::SqlState;
 
 use super::backend::PgBackend;
 use super::cancel::{CancelRegistry, Registration, SECRET_BYTES};
+use super::client::LongMessageBytes;
 use super::error_response::PgError;
 use super::serve::serve;
 use crate::error::SecretsUnavailable;
@@ -91,6 +92,7 @@ pub struct PgListener<B> {
     registry: Rc<CancelRegistry>,
     counts: Rc<Counts>,
     stop: Rc<Stop>,
+    long_messages: LongMessageBytes,
 }
 
 #[derive(Debug, Default)]
@@ -121,8 +123,16 @@ impl<B: PgBackend> PgListener<B> {
         secrets: Rc<dyn SecretSource>,
         registry: Rc<CancelRegistry>,
     ) -> Rc<PgListener<B>> {
-        let (counts, stop) = (Rc::default(), Rc::default());
-        Rc::new(PgListener { backend, settings, spawner, secrets, registry, counts, stop })
+        Rc::new(PgListener {
+            backend,
+            settings,
+            spawner,
+            secrets,
+            registry,
+            counts: Rc::default(),
+            stop: Rc::default(),
+            long_messages: Rc::default(),
+        })
     }
 
     /// Accepts on `socket` until [`PgListener::stop`].
@@ -216,6 +226,10 @@ impl<B: PgBackend> PgListener<B> {
 
     pub(crate) fn spawner(&self) -> &Rc<dyn Spawner> {
         &self.spawner
+    }
+
+    pub(crate) fn long_messages(&self) -> &LongMessageBytes {
+        &self.long_messages
     }
 
     pub(crate) fn secrets(&self) -> &dyn SecretSource {

@@ -55,7 +55,7 @@ impl From<Rejected> for Ending {
 
 /// Serves one client to its end.
 pub(crate) async fn serve<B: PgBackend>(listener: &PgListener<B>, socket: Rc<dyn Socket>) {
-    let mut client = Client::new(socket);
+    let mut client = Client::new(socket, listener.long_messages());
     let ending = match admit(listener, &mut client).await {
         Ok((mut session, place)) => {
             let mut conversation =
@@ -407,7 +407,7 @@ impl<S: PgSession> Conversation<'_, S> {
             Some(Ok(_)) => {
                 // A cancel that came while nothing ran is for no statement.
                 place.registration().signal().clear();
-                Ok(())
+                Ok(client.account()?)
             }
             None => {
                 let text = "terminating connection due to administrator command";
@@ -422,3 +422,6 @@ enum Next {
     Receive,
     End,
 }
+
+#[cfg(test)]
+mod tests;

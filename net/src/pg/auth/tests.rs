@@ -36,7 +36,12 @@ fn the_vector_of_rfc_7677() {
 }
 
 /// The client's side, for the tests.
-fn client_final(password: &str, client_first: &str, server_first: &str, gs2: &str) -> String {
+pub(crate) fn client_final(
+    password: &str,
+    client_first: &str,
+    server_first: &str,
+    gs2: &str,
+) -> String {
     let field = |name: &str| {
         let mut fields = server_first.split(',').filter_map(|field| field.strip_prefix(name));
         fields.next().expect("the server's field").to_owned()
@@ -165,7 +170,8 @@ fn tampered_final_messages_are_refused() {
         client_final("pencil", first, &server_first, "n,,")
     };
     let fresh = || ScramExchange::with_verifier(rfc_verifier());
-    let tampering: &[(&str, fn(&str) -> String)] = &[
+    type Tamper = fn(&str) -> String;
+    let tampering: &[(&str, Tamper)] = &[
         ("another nonce", |text| text.replace("r=abc", "r=abd")),
         ("a nonce cut short", |text| text.replacen("r=abc", "r=ab", 1)),
         ("a claim of channel binding", |text| text.replace("c=biws", "c=eSws")),
