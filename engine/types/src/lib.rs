@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod bytes;
 pub mod checksum;
 pub mod codec;
+pub mod copy_format;
 pub mod hybrid_clock;
 pub mod id;
 pub mod key;
