@@ -2,52 +2,21 @@
 //!
 //! ```text
 //! execute_at (16)
-//! definitions (LEB128)  { table (4) | columns (LEB128) | type code (1) each }*
+//! definitions (LEB128)  { layout, see [`TableLayout`] }*
 //! writes to the end     { table (4) | slice (2) | kind (1): 0 row, 1 tombstone | key bytes (LEB128) | key | [ row bytes (LEB128) | row ] }*
 //! ```
 //! Rows of several shards may stand in one batch; each shard applies those of its slices. A definition says how the rows of a storage table are
 //! laid out in stored order; it stands in the batch of the statement that makes the table or adds the column, so that it is durable before any such row.
 
 use types::codec::{DecodeError, Decoder};
-use types::limits::{COLUMNS_MAX, KEY_BYTES_MAX, ROW_BYTES_MAX};
-use types::{SliceId, SqlType, TableId, Timestamp};
+use types::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX};
+use types::{SliceId, TableId, Timestamp};
 
 use crate::error::StorageError;
+use crate::layout::TableLayout;
 
 const ROW: u8 = 0;
 const TOMBSTONE: u8 = 1;
-
-/// How the rows of a storage table are laid out: the types of its stored columns, dropped ones in their places. Columns are only ever added at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableLayout {
-    /// The storage table (a table's `storage_id`, or an index's id).
-    pub table: TableId,
-    /// Types in stored order.
-    pub columns: Vec<SqlType>,
-}
-
-impl TableLayout {
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.table.0.to_le_bytes());
-        append_length(self.columns.len(), out);
-        out.extend(self.columns.iter().map(|column| column.code()));
-    }
-
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<TableLayout, DecodeError> {
-        let table = TableId(decoder.u32()?);
-        let error = decoder.invalid("column types");
-        let count = read_length(decoder)?;
-        if count > COLUMNS_MAX {
-            return Err(error);
-        }
-        let columns = decoder
-            .raw(count)?
-            .iter()
-            .map(|code| SqlType::from_code(*code).ok_or(error))
-            .collect::<Result<Vec<SqlType>, DecodeError>>()?;
-        Ok(TableLayout { table, columns })
-    }
-}
 
 pub(crate) fn append_length(length: usize, out: &mut Vec<u8>) {
     let mut rest = length;
@@ -99,7 +68,7 @@ impl WriteBatchBuilder {
 
     /// Adds a table's layout.
     pub fn define(&mut self, layout: &TableLayout) {
-        layout.encode(&mut self.definitions);
+        self.definitions.extend_from_slice(&layout.encode());
         self.definition_count += 1;
     }
 
@@ -241,14 +210,12 @@ fn next_write<'a>(decoder: &mut Decoder<'a>) -> Result<RowWrite<'a>, DecodeError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::tests::layout;
 
     #[test]
     fn round_trip_and_truncations() {
         let mut builder = WriteBatchBuilder::new();
-        builder.define(&TableLayout {
-            table: TableId(7),
-            columns: vec![SqlType::Int4, SqlType::Text],
-        });
+        builder.define(&layout(7, 2));
         builder.put(TableId(7), SliceId(3), b"key", &[9; 300]);
         builder.delete(TableId(8), SliceId(63), b"");
         let at = Timestamp::new(1, 2, 3);
