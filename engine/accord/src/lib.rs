@@ -66,5 +66,5 @@ pub use rows::Rows;
 pub use store::{LogPosition, PointRead, RangeQuery, RangeRead, Store};
 pub use txn::TxnId;
 pub use validation::{Expected, Validation};
-pub use view::{RowVersion, View};
+pub use view::{RowVersion, RowVisitor, View};
 pub use workload::{Abort, Commit, Outcome, Record, SchemaChange, Workload, Write};

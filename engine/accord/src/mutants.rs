@@ -38,8 +38,8 @@ mutants! {
     COMMIT_DOES_NOT_RAISE_CLOCK = 112,
     /// Timestamps are minted without a reservation.
     MINT_WITHOUT_RESERVATION = 113,
-    /// The slot shows writes only.
-    SLOT_IGNORES_READS = 114,
+    /// The slot does not show commits.
+    SLOT_IGNORES_COMMITS = 114,
     /// A read at a snapshot does not wait for the undecided.
     READ_IGNORES_UNDECIDED = 115,
     /// A read at a snapshot does not wait for the decided that are still open.
@@ -58,8 +58,8 @@ mutants! {
     BLIND_WRITE_SKIPS_QUEUE = 122,
     /// The home core applies its own part only when the record is durable.
     HOME_APPLIES_LATE = 123,
-    /// Slots start at zero after a restart.
-    SLOT_STARTS_AT_ZERO = 124,
+    /// Clock and slot start at zero after a restart.
+    START_IGNORES_FLOOR = 124,
     /// A read at a snapshot does not raise the clock.
     READ_DOES_NOT_RAISE_CLOCK = 125,
     /// An announced snapshot does not raise the clock.
@@ -82,6 +82,8 @@ mutants! {
     CHANGE_NOT_NOTED = 136,
     /// A participant is released when it has answered.
     RELEASE_AT_ANSWER = 137,
+    /// An output that observed a schema version is not held until that is durable.
+    SCHEMA_NOT_HELD = 139,
     /// An absence behind an undurable tombstone is not held back.
     ABSENCE_NOT_HELD = 138,
 }

@@ -102,17 +102,18 @@ impl Replica {
     /// A replica that starts with nothing in flight.
     pub fn new(options: ReplicaOptions) -> Replica {
         let owned = options.placement.owned(options.shard);
-        let slot = if live(mutants::SLOT_STARTS_AT_ZERO) { Timestamp::ZERO } else { options.floor };
+        let ignored = live(mutants::START_IGNORES_FLOOR);
+        let floor = if ignored { Timestamp::ZERO } else { options.floor };
         Replica {
             shard: options.shard,
             log: options.log,
             log_end: LogPosition::NONE,
             placement: options.placement,
             owned,
-            clock: ReservedClock::new(options.node, options.floor),
-            floors: Floors::default(),
+            clock: ReservedClock::new(options.node, floor),
+            floors: Floors::new(),
             tables: Tables::new(options.placement, options.schema),
-            outbox: Outbox::new(slot),
+            outbox: Outbox::new(floor),
             registry: Registry::new(owned),
             loads: Loads::default(),
             reads: Reads::default(),

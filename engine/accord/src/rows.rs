@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use types::Timestamp;
 
-use crate::view::RowVersion;
+use crate::view::{RowVersion, RowVisitor};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
@@ -48,7 +48,7 @@ impl Rows {
     }
 
     /// Visits the rows of a range that are here: key, execute_at, row.
-    pub fn range(&self, range: usize, visit: &mut dyn FnMut(&[u8], Timestamp, &[u8])) {
+    pub fn range(&self, range: usize, visit: &mut RowVisitor<'_>) {
         for stored in self.ranges.iter().filter(|stored| stored.range == range) {
             for row in &stored.rows {
                 visit(self.slice(row.key), row.execute_at, self.slice(row.row));

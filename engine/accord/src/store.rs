@@ -8,6 +8,7 @@ use alloc::borrow::Cow;
 use types::{LogId, TableId, Timestamp, Token};
 
 use crate::footprint::TokenRange;
+use crate::view::RowVisitor;
 use crate::workload::Record;
 
 /// A position in this core's own commit log, of the present start of the node. Zero: nothing to wait for.
@@ -75,11 +76,7 @@ pub trait Store {
     fn point(&self, table: TableId, token: Token, key: &[u8], at: Timestamp) -> PointRead<'_>;
 
     /// Visits the rows of a range: key, execute_at, row.
-    fn range(
-        &self,
-        query: RangeQuery<'_>,
-        visit: &mut dyn FnMut(&[u8], Timestamp, &[u8]),
-    ) -> RangeRead;
+    fn range(&self, query: RangeQuery<'_>, visit: &mut RowVisitor<'_>) -> RangeRead;
 
     /// Reads below this are no longer answered: compaction may have dropped what they would see.
     fn history_floor(&self, table: TableId, tokens: TokenRange) -> Timestamp;

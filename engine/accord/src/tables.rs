@@ -45,21 +45,25 @@ impl Tables {
         Tables { placement, tables }
     }
 
-    /// # Errors
-    /// The first table that is not at the version at which the footprint was planned, and where the log says so.
-    pub(crate) fn check_schema(&self, footprint: &Footprint) -> Result<(), (Abort, LogPosition)> {
+    /// Whether the tables are at the versions at which the footprint was planned; and the log position through which
+    /// that was observed, in either case.
+    pub(crate) fn check_schema(&self, footprint: &Footprint) -> (Result<(), Abort>, LogPosition) {
+        let mut observed = LogPosition::NONE;
         if live(mutants::SCHEMA_NOT_CHECKED) {
-            return Ok(());
+            return (Ok(()), observed);
         }
         for (table, planned) in footprint.schema() {
             let known = self.tables.get(table);
             let found = known.and_then(|table| table.version);
+            let position = known.map_or(LogPosition::NONE, |table| table.version_position);
+            if !live(mutants::SCHEMA_NOT_HELD) {
+                observed = observed.max(position);
+            }
             if found != Some(*planned) {
-                let position = known.map_or(LogPosition::NONE, |table| table.version_position);
-                return Err((Abort::SchemaChanged { table: *table, found }, position));
+                return (Err(Abort::SchemaChanged { table: *table, found }), observed);
             }
         }
-        Ok(())
+        (Ok(()), observed)
     }
 
     pub(crate) fn version(&self, table: TableId) -> Option<SchemaVersion> {

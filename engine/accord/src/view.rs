@@ -13,6 +13,9 @@ pub struct RowVersion<'a> {
     pub row: Cow<'a, [u8]>,
 }
 
+/// Is shown rows: key, execute_at, row.
+pub type RowVisitor<'a> = dyn FnMut(&[u8], Timestamp, &[u8]) + 'a;
+
 /// The rows of a footprint as they are when the transaction takes effect. Only entries declared as read may be asked for;
 /// indexes are those that [`crate::Footprint::point`] and [`crate::Footprint::range`] returned.
 ///
@@ -23,7 +26,7 @@ pub trait View {
     fn point(&self, point: usize) -> Option<RowVersion<'_>>;
 
     /// Visits the rows of a range in (slice, key) order: key, execute_at, row.
-    fn range(&self, range: usize, visit: &mut dyn FnMut(&[u8], Timestamp, &[u8]));
+    fn range(&self, range: usize, visit: &mut RowVisitor<'_>);
 
     /// The highest execute_at of any change in the slices that a range covers, as far as this start of the node knows.
     fn changed_at(&self, range: usize) -> Timestamp;

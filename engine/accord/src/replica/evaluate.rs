@@ -11,7 +11,7 @@ use crate::mutants;
 use crate::replica::Replica;
 use crate::rows::Rows;
 use crate::store::{LogPosition, PointRead, RangeQuery, RangeRead, Store};
-use crate::view::{RowVersion, View};
+use crate::view::{RowVersion, RowVisitor, View};
 use crate::workload::{Outcome, Workload};
 
 /// A result, and the position of this core's log through which it has observed.
@@ -46,10 +46,12 @@ impl Replica {
         execute_at: Timestamp,
         answers: &[(ShardId, Rows)],
     ) -> Result<Observed<Outcome>, NotLoaded> {
-        if let Err((abort, needs)) = self.tables.check_schema(footprint) {
+        let (schema, needs) = self.tables.check_schema(footprint);
+        if let Err(abort) = schema {
             return Ok(Observed { result: Outcome::Abort(abort), needs });
         }
         let memory = Memory::new(self, store, footprint, execute_at, answers);
+        memory.observe(needs);
         let outcome = workload.evaluate(execute_at, &memory);
         if let Outcome::Commit(commit) = &outcome {
             for write in &commit.writes {
@@ -63,14 +65,16 @@ impl Replica {
         memory.finish(outcome)
     }
 
-    /// Reads this shard's part of a footprint.
+    /// Reads this shard's part of a footprint; `needs` is what was observed before.
     pub(super) fn gather<S: Store>(
         &self,
         store: &S,
         footprint: &Footprint,
         at: Timestamp,
+        needs: LogPosition,
     ) -> Result<Observed<Rows>, NotLoaded> {
         let memory = Memory::new(self, store, footprint, at, &[]);
+        memory.observe(needs);
         let mut rows = Rows::default();
         for (index, point) in footprint.points().iter().enumerate() {
             if point.access.reads()
@@ -137,12 +141,7 @@ impl<'a, S: Store> Memory<'a, S> {
         }
     }
 
-    fn own_range(
-        &self,
-        range: &RangeEntry,
-        tokens: TokenRange,
-        visit: &mut dyn FnMut(&[u8], Timestamp, &[u8]),
-    ) {
+    fn own_range(&self, range: &RangeEntry, tokens: TokenRange, visit: &mut RowVisitor<'_>) {
         let RangeNeed::Rows { limit } = range.need else { return };
         let (low, high) = self.footprint.bounds_of(range);
         let at = self.at;
@@ -181,7 +180,7 @@ impl<S: Store> View for Memory<'_, S> {
         })
     }
 
-    fn range(&self, range: usize, visit: &mut dyn FnMut(&[u8], Timestamp, &[u8])) {
+    fn range(&self, range: usize, visit: &mut RowVisitor<'_>) {
         let entry = self.declared_range(range);
         for shard in self.replica.placement.owners(entry).iter() {
             if shard == self.replica.shard {

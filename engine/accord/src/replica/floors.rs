@@ -6,7 +6,7 @@
 use types::Timestamp;
 
 #[cfg(mutants)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Floors {
     writes: Timestamp,
     reads: Timestamp,
@@ -15,6 +15,11 @@ pub(super) struct Floors {
 
 #[cfg(mutants)]
 impl Floors {
+    pub(super) const fn new() -> Floors {
+        let none = Timestamp::ZERO;
+        Floors { writes: none, reads: none, snapshots: none }
+    }
+
     pub(super) fn note_write(&mut self, at: Timestamp) {
         self.writes = self.writes.max(at);
     }
@@ -41,11 +46,15 @@ impl Floors {
 }
 
 #[cfg(not(mutants))]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Floors;
 
 #[cfg(not(mutants))]
 impl Floors {
+    pub(super) const fn new() -> Floors {
+        Floors
+    }
+
     pub(super) const fn note_write(self, _at: Timestamp) {}
 
     pub(super) const fn note_read(self, _at: Timestamp) {}

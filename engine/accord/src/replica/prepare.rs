@@ -145,11 +145,12 @@ impl Replica {
     ) {
         let registered = self.registry.get(txn_id).expect("its caller found it");
         let footprint = Arc::clone(&registered.footprint);
-        if let Err((abort, needs)) = self.tables.check_schema(&footprint) {
+        let (schema, needs) = self.tables.check_schema(&footprint);
+        if let Err(abort) = schema {
             self.put_answer(txn_id, home, needs, Answer::Refused(abort), step);
             return;
         }
-        match self.gather(&*step.store, &footprint, execute_at) {
+        match self.gather(&*step.store, &footprint, execute_at, needs) {
             Ok(Observed { result, needs }) => {
                 self.put_answer(txn_id, home, needs, Answer::Rows(result), step);
             }

@@ -15,7 +15,6 @@ use crate::footprint::Footprint;
 use crate::mutants;
 use crate::replica::evaluate::{NotLoaded, Observed};
 use crate::replica::registry::{Decision, Waiter};
-use crate::replica::turn::shown_by_read;
 use crate::replica::{AfterLoad, Replica, Step};
 use crate::store::{LogPosition, Store};
 use crate::workload::Abort;
@@ -83,13 +82,13 @@ impl Replica {
             step.out.push(Effect::Reply { request: read.request, response });
             return;
         }
-        match self.gather(&*step.store, &read.footprint, read.at) {
+        match self.gather(&*step.store, &read.footprint, read.at, LogPosition::NONE) {
             Ok(Observed { result, needs }) => {
                 let early = live(mutants::SNAPSHOT_READ_NOT_HELD);
                 let needs = if early { LogPosition::NONE } else { needs };
                 let response = Response::Rows(result);
                 let effect = Effect::Reply { request: read.request, response };
-                self.outbox.put(needs, shown_by_read(read.at), effect, step.out);
+                self.outbox.put(needs, read.at, effect, step.out);
             }
             Err(NotLoaded) => {
                 let (footprint, at) = (Arc::clone(&read.footprint), read.at);

@@ -16,7 +16,6 @@ use crate::message::Message;
 use crate::mutants;
 use crate::participants::ShardSet;
 use crate::replica::registry::{Decision, Waiter};
-use crate::replica::turn::shown_by_read;
 use crate::replica::{Replica, Step, send};
 use crate::store::{LogPosition, Store};
 use crate::txn::TxnId;
@@ -183,6 +182,6 @@ impl Replica {
         let early = live(mutants::FREEZE_NOT_HELD);
         let needs = if early { LogPosition::NONE } else { self.log_end };
         let effect = Effect::Freeze { request, at };
-        self.outbox.put(needs, shown_by_read(at), effect, step.out);
+        self.outbox.put(needs, at, effect, step.out);
     }
 }

@@ -162,6 +162,7 @@ impl Replica {
     ) {
         let early = live(mutants::COMMIT_REPLY_NOT_HELD);
         let needs = if early { LogPosition::NONE } else { needs };
+        let shows = if live(mutants::SLOT_IGNORES_COMMITS) { Timestamp::ZERO } else { shows };
         self.outbox.put(needs, shows, Effect::Reply { request, response }, step.out);
     }
 
@@ -181,8 +182,7 @@ impl Replica {
         let early = live(mutants::READ_REPLY_NOT_HELD);
         let needs = if early { LogPosition::NONE } else { needs };
         self.floors.note_read(execute_at);
-        let shows = shown_by_read(execute_at);
-        self.outbox.put(needs, shows, Effect::Reply { request, response }, step.out);
+        self.outbox.put(needs, execute_at, Effect::Reply { request, response }, step.out);
     }
 
     fn timestamp_of<S: Store>(&mut self, turn: &Turn, step: &Step<'_, S>) -> Timestamp {
@@ -193,9 +193,4 @@ impl Replica {
         let _ = turn;
         self.clock.mint(step.now.wall_micros)
     }
-}
-
-/// What a reply that only read raises the slot to.
-pub(super) fn shown_by_read(at: Timestamp) -> Timestamp {
-    if live(mutants::SLOT_IGNORES_READS) { Timestamp::ZERO } else { at }
 }
