@@ -12,10 +12,13 @@ pub mod bytes;
 pub mod checksum;
 pub mod codec;
 pub mod copy_format;
+pub mod datetime;
+pub mod error;
 pub mod hybrid_clock;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod modifier;
 pub mod mutants;
 pub mod numeric;
 pub mod prng;
@@ -23,11 +26,14 @@ pub mod row;
 pub mod schema;
 pub mod sql_type;
 pub mod sqlstate;
+pub mod text_format;
+pub mod time_zone;
 pub mod timestamp;
 pub mod token;
 pub mod value;
 
 pub use bytes::{ByteCount, ByteOffset, KIB, MIB};
+pub use error::ValueError;
 pub use id::{
     ColumnId, ConnectionId, LogId, NodeId, SchemaVersion, ShardId, SliceId, SstableId, TableId,
 };
@@ -35,6 +41,7 @@ pub use numeric::Numeric;
 pub use schema::{ColumnSchema, IndexSchema, TableSchema};
 pub use sql_type::{ColumnType, SqlType};
 pub use sqlstate::SqlState;
+pub use time_zone::{TextSettings, TimeZone};
 pub use timestamp::Timestamp;
 pub use token::Token;
 pub use value::{Interval, Value, ValueRef};

@@ -8,6 +8,8 @@
 //!
 //! Encoded form (rows, pages): `kind (1) | weight (2) | display scale (2) | digits (2 each)`, little-endian.
 
+mod text;
+
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 

@@ -1,0 +1,186 @@
+//! Time zones as the value formats see them: an offset from UTC and a short name.
+//!
+//! Fixed offsets and POSIX zones without daylight saving are complete here. A zone of the IANA database is refused by name, never approximated.
+
+use crate::{SqlState, ValueError};
+
+/// A zone with one offset for all time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimeZone {
+    /// Seconds east of UTC.
+    offset_seconds: i32,
+    /// Name in bytes, for `TZ` in `to_char`; `UTC` if none was given.
+    abbreviation: [u8; 8],
+    abbreviation_bytes: u8,
+}
+
+/// Largest distance from UTC that PostgreSQL accepts, in seconds (exclusive).
+pub const OFFSET_SECONDS_MAX: i32 = 16 * 3600;
+
+impl TimeZone {
+    /// Coordinated universal time.
+    pub const UTC: TimeZone =
+        TimeZone { offset_seconds: 0, abbreviation: *b"UTC\0\0\0\0\0", abbreviation_bytes: 3 };
+
+    /// A zone `seconds` east of UTC; nothing if it is farther than PostgreSQL allows.
+    pub fn fixed(seconds: i32) -> Option<TimeZone> {
+        if seconds.abs() >= OFFSET_SECONDS_MAX {
+            return None;
+        }
+        let mut zone = TimeZone { offset_seconds: seconds, ..TimeZone::UTC };
+        if seconds != 0 {
+            let magnitude = seconds.unsigned_abs();
+            let (hours, minutes) = (magnitude / 3600, magnitude % 3600 / 60);
+            let digit = |n: u32| b'0' + (n % 10) as u8;
+            zone.abbreviation[0] = if seconds < 0 { b'-' } else { b'+' };
+            zone.abbreviation[1] = digit(hours / 10);
+            zone.abbreviation[2] = digit(hours);
+            zone.abbreviation_bytes = 3;
+            if minutes != 0 {
+                zone.abbreviation[3] = b':';
+                zone.abbreviation[4] = digit(minutes / 10);
+                zone.abbreviation[5] = digit(minutes);
+                zone.abbreviation_bytes = 6;
+            }
+        }
+        Some(zone)
+    }
+
+    /// Seconds east of UTC.
+    pub const fn offset_seconds(&self) -> i32 {
+        self.offset_seconds
+    }
+
+    /// What `to_char(…, 'TZ')` prints.
+    pub fn abbreviation(&self) -> &str {
+        core::str::from_utf8(&self.abbreviation[..usize::from(self.abbreviation_bytes)])
+            .unwrap_or("UTC")
+    }
+
+    /// Reads the value of `TimeZone` or the zone of `AT TIME ZONE`: `UTC`, `GMT`, `Z`, `+02`, `-05:30`, `UTC+3` (POSIX: west is positive).
+    ///
+    /// A bare signed number is ISO (east positive) when `iso` is set, as in `AT TIME ZONE INTERVAL` and literals, and POSIX otherwise, as in `SET`.
+    ///
+    /// # Errors
+    /// 22023 for anything else.
+    pub fn parse(name: &str) -> Result<TimeZone, ValueError> {
+        let unknown = || {
+            let error = ValueError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                alloc::format!("time zone \"{name}\" not recognized"),
+            );
+            if name.contains('/') {
+                error.with_hint(
+                    "Only UTC, fixed offsets and POSIX zones without daylight saving are built in.",
+                )
+            } else {
+                error
+            }
+        };
+        let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (word, rest) = name.split_at(letters);
+        if rest.is_empty() {
+            let known = ["utc", "gmt", "z", "zulu", "uct", "ut"];
+            if known.iter().any(|zone| word.eq_ignore_ascii_case(zone)) {
+                let mut zone = TimeZone::UTC;
+                if word.eq_ignore_ascii_case("gmt") {
+                    zone.abbreviation = *b"GMT\0\0\0\0\0";
+                }
+                return Ok(zone);
+            }
+            return Err(unknown());
+        }
+        if matches!(name.to_ascii_lowercase().as_str(), "etc/utc" | "etc/uct" | "etc/gmt") {
+            return Ok(TimeZone::UTC);
+        }
+        let west = parse_offset(rest).ok_or_else(unknown)?;
+        let mut zone = TimeZone::fixed(-west).ok_or_else(unknown)?;
+        if (1..=8).contains(&word.len()) {
+            zone.abbreviation = [0; 8];
+            for (to, from) in zone.abbreviation.iter_mut().zip(word.bytes()) {
+                *to = from.to_ascii_uppercase();
+            }
+            zone.abbreviation_bytes = word.len() as u8;
+        }
+        Ok(zone)
+    }
+}
+
+/// `[+-]h[h][:mm[:ss]]` or `[+-]hhmm` in seconds; a missing sign is plus.
+pub fn parse_offset(text: &str) -> Option<i32> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let mut parts = digits.split(':');
+    let hours_text = parts.next()?;
+    let number = |part: &str| -> Option<i32> {
+        if part.is_empty() || part.len() > 4 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        part.parse().ok()
+    };
+    let first = number(hours_text)?;
+    let (mut hours, mut minutes) = (first, 0);
+    let second = parts.next();
+    if hours_text.len() > 2 {
+        if second.is_some() {
+            return None;
+        }
+        (hours, minutes) = (first / 100, first % 100);
+    }
+    if let Some(text) = second {
+        minutes = number(text)?;
+    }
+    let seconds = parts.next().map_or(Some(0), number)?;
+    if parts.next().is_some() || hours > 15 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let total = hours * 3600 + minutes * 60 + seconds;
+    Some(if negative { -total } else { total })
+}
+
+/// The settings of a session that decide how values read and print. All others that PostgreSQL has are fixed: `DateStyle` prints ISO, `IntervalStyle` is
+/// `postgres`, `extra_float_digits` is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextSettings {
+    /// `TimeZone`
+    pub time_zone: TimeZone,
+    /// How `01/02/2003` is read.
+    pub date_order: DateOrder,
+    /// `bytea_output`
+    pub bytea_output: ByteaOutput,
+    /// What `now`, `today`, … mean in literals: microseconds since 2000-01-01 UTC at which the transaction began.
+    pub transaction_micros: i64,
+}
+
+impl TextSettings {
+    /// PostgreSQL's defaults, in UTC, at its epoch.
+    pub const DEFAULT: TextSettings = TextSettings {
+        time_zone: TimeZone::UTC,
+        date_order: DateOrder::MonthDayYear,
+        bytea_output: ByteaOutput::Hex,
+        transaction_micros: 0,
+    };
+}
+
+/// `DateStyle`'s second half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateOrder {
+    /// `MDY`
+    MonthDayYear,
+    /// `DMY`
+    DayMonthYear,
+    /// `YMD`
+    YearMonthDay,
+}
+
+/// `bytea_output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteaOutput {
+    /// `\x…`
+    Hex,
+    /// Octal escapes.
+    Escape,
+}
