@@ -24,24 +24,6 @@ pub struct Now {
     pub slots: Timestamp,
 }
 
-/// The one shared word of a core: the highest timestamp of any reply that it has sent, as microseconds.
-///
-/// Rounding up to the whole microsecond keeps it one machine word; whoever reads it mints in a later microsecond.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublishedSlot(pub u64);
-
-impl PublishedSlot {
-    /// The word to publish for `slot`.
-    pub const fn of(slot: Timestamp) -> PublishedSlot {
-        PublishedSlot(slot.hlc())
-    }
-
-    /// A timestamp at or above the slot that was published.
-    pub const fn timestamp(self, epoch: u32) -> Timestamp {
-        Timestamp::new(epoch, self.0, u32::MAX)
-    }
-}
-
 /// A hybrid clock that never mints above its reservation.
 #[derive(Clone, Debug)]
 pub(crate) struct ReservedClock {
@@ -108,7 +90,7 @@ impl ReservedClock {
 mod tests {
     use types::Timestamp;
 
-    use super::{PublishedSlot, RESERVATION_MICROS, ReservedClock};
+    use super::{RESERVATION_MICROS, ReservedClock};
 
     #[test]
     fn mints_only_what_is_reserved() {
@@ -124,11 +106,5 @@ mod tests {
         assert!(!clock.can_mint(0));
         let next = clock.wanted_reservation(0).expect("the clock reached the reservation");
         assert!(next > through);
-    }
-
-    #[test]
-    fn a_slot_is_never_below_what_it_publishes() {
-        let slot = Timestamp::new(0, 7, 3);
-        assert!(PublishedSlot::of(slot).timestamp(0) >= slot);
     }
 }

@@ -55,7 +55,7 @@ mod validation;
 mod view;
 mod workload;
 
-pub use clock::{Now, PublishedSlot};
+pub use clock::Now;
 pub use effect::{Effect, LoadId, RequestId, Response};
 pub use event::{Event, SnapshotAt};
 pub use footprint::{Access, Footprint, PointEntry, RangeEntry, RangeNeed, TokenRange};

@@ -14,15 +14,16 @@ mod snapshot;
 mod turn;
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use types::mutants::live;
-use types::{LogId, SchemaVersion, ShardId, TableId, Timestamp};
+use types::{LogId, SchemaVersion, ShardId, SliceId, TableId, Timestamp};
 
-use crate::clock::{Now, PublishedSlot, ReservedClock};
+use crate::clock::{Now, ReservedClock};
 use crate::effect::{Effect, LoadId, Response};
 use crate::event::Event;
-use crate::footprint::TokenRange;
+use crate::footprint::{Footprint, TokenRange};
 use crate::message::Message;
 use crate::mutants;
 use crate::outbox::Outbox;
@@ -74,7 +75,7 @@ pub struct Replica {
     stalled: VecDeque<Event>,
     wake: VecDeque<Waiter>,
     #[cfg(mutants)]
-    late: VecDeque<(LogPosition, TxnId, alloc::sync::Arc<Record>)>,
+    late: VecDeque<(LogPosition, TxnId, Arc<Record>)>,
 }
 
 /// What an event is handled with: the shard's memory, the time, and where effects go.
@@ -151,9 +152,9 @@ impl Replica {
         }
     }
 
-    /// The word to publish before the replies and frozen views put out so far leave.
-    pub const fn slot(&self) -> PublishedSlot {
-        PublishedSlot::of(self.outbox.slot())
+    /// This core's slot: to be published before the replies and frozen views put out so far leave.
+    pub const fn slot(&self) -> Timestamp {
+        self.outbox.slot()
     }
 
     /// No read of a snapshot that began or will begin on this core is below this. Garbage collection drops nothing that
@@ -269,8 +270,11 @@ impl Replica {
     }
 
     /// Notes what a record changed on this shard. `position`: in this core's own log, if it is there.
-    fn note_record(&mut self, record: &Record, position: LogPosition) {
+    fn note_record(&mut self, record: &Record, footprint: &Footprint, position: LogPosition) {
         let change = LastChange { execute_at: record.execute_at, position };
+        if !record.attachment.is_empty() {
+            self.note_attachment(footprint, change);
+        }
         for write in record.writes.iter().filter(|write| self.owned.contains(write.token)) {
             self.tables.note_write(write.table, self.placement.slice_of(write.token), change);
         }
@@ -278,6 +282,17 @@ impl Replica {
             self.tables.change_schema(change, position);
         }
         self.floors.note_write(record.execute_at);
+    }
+
+    /// An attachment changes whatever the footprint declares as a written range.
+    fn note_attachment(&mut self, footprint: &Footprint, change: LastChange) {
+        for range in footprint.ranges().iter().filter(|range| range.access.writes()) {
+            let Some(tokens) = range.tokens.intersection(self.owned) else { continue };
+            let first = self.placement.slice_of(tokens.first).0;
+            for slice in first..=self.placement.slice_of(tokens.last).0 {
+                self.tables.note_write(range.table, SliceId(slice), change);
+            }
+        }
     }
 }
 
@@ -288,7 +303,7 @@ impl Loads {
 
     fn start(
         &mut self,
-        footprint: alloc::sync::Arc<crate::Footprint>,
+        footprint: Arc<Footprint>,
         at: Timestamp,
         then: AfterLoad,
         out: &mut Vec<Effect>,

@@ -29,6 +29,9 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// Changes of schema versions; the footprint covers each such table whole, with [`crate::Access::Write`].
     pub schema: Vec<SchemaChange>,
+    /// What else the stores of the participants are to do at that time (publish sealed files, say); opaque here. It changes
+    /// the ranges that the footprint declares as written.
+    pub attachment: Vec<u8>,
     /// For whoever asked; opaque here.
     pub reply: Vec<u8>,
 }
@@ -36,7 +39,7 @@ pub struct Commit {
 impl Commit {
     /// Whether nothing is written.
     pub fn is_read_only(&self) -> bool {
-        self.writes.is_empty() && self.schema.is_empty()
+        self.writes.is_empty() && self.schema.is_empty() && self.attachment.is_empty()
     }
 }
 
@@ -71,6 +74,8 @@ pub struct Record {
     pub writes: Vec<Write>,
     /// Every change of a schema version.
     pub schema: Vec<SchemaChange>,
+    /// What else the participants' stores are to do; opaque here.
+    pub attachment: Vec<u8>,
 }
 
 /// Why a transaction took no effect.

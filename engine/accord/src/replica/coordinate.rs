@@ -166,8 +166,8 @@ impl Replica {
         commit: Commit,
         step: &mut Step<'_, S>,
     ) {
-        let Commit { writes, schema, reply } = commit;
-        let record = Arc::new(Record { execute_at, writes, schema });
+        let Commit { writes, schema, attachment, reply } = commit;
+        let record = Arc::new(Record { execute_at, writes, schema, attachment });
         let home = self.home_mut(txn_id).expect("its caller found it");
         let (request, others) = (home.request, home.others);
         let needs = self.log_home_part(txn_id, &record, step);
@@ -196,7 +196,9 @@ impl Replica {
             self.late.push_back((position, txn_id, Arc::clone(record)));
             return position;
         }
-        let position = self.log_and_apply(record, step);
+        let registered = self.registry.get(txn_id).expect("its caller found it");
+        let footprint = Arc::clone(&registered.footprint);
+        let position = self.log_and_apply(record, &footprint, step);
         self.deregister(txn_id);
         position
     }
@@ -206,7 +208,10 @@ impl Replica {
         while self.late.front().is_some_and(|(position, ..)| *position <= through) {
             let (position, txn_id, record) = self.late.pop_front().expect("there is a front");
             step.store.apply(&record, self.log, position);
-            self.note_record(&record, position);
+            if let Some(registered) = self.registry.get(txn_id) {
+                let footprint = Arc::clone(&registered.footprint);
+                self.note_record(&record, &footprint, position);
+            }
             self.deregister(txn_id);
         }
     }

@@ -189,8 +189,11 @@ impl Replica {
             self.clock.receive(record.execute_at);
         }
         step.store.apply(record, log, position);
+        let registered = self.registry.get(txn_id);
+        let footprint = registered.map(|registered| Arc::clone(&registered.footprint));
+        let footprint = footprint.expect("a participant is registered until Apply or Release");
         if !live(mutants::CHANGE_NOT_NOTED) {
-            self.note_record(record, LogPosition::NONE);
+            self.note_record(record, &footprint, LogPosition::NONE);
         }
         self.deregister(txn_id);
     }

@@ -71,7 +71,9 @@ impl Replica {
         }
         let execute_at = self.timestamp_of(&turn, step);
         match self.evaluate(&*step.store, &turn.footprint, &*turn.workload, execute_at, &[]) {
-            Ok(observed) => self.finish_turn(turn.request, execute_at, observed, step),
+            Ok(observed) => {
+                self.finish_turn(turn.request, &turn.footprint, execute_at, observed, step);
+            }
             Err(NotLoaded) => {
                 #[cfg(mutants)]
                 let turn = Turn {
@@ -99,7 +101,7 @@ impl Replica {
         let footprint = Arc::clone(&registered.footprint);
         match self.evaluate(&*step.store, &footprint, &*workload, execute_at, &[]) {
             Ok(observed) => {
-                self.finish_turn(request, execute_at, observed, step);
+                self.finish_turn(request, &footprint, execute_at, observed, step);
                 self.deregister(txn_id);
             }
             Err(NotLoaded) => self.load_registered(txn_id, footprint, execute_at, step),
@@ -121,6 +123,7 @@ impl Replica {
     fn finish_turn<S: Store>(
         &mut self,
         request: RequestId,
+        footprint: &Footprint,
         execute_at: Timestamp,
         observed: Observed<Outcome>,
         step: &mut Step<'_, S>,
@@ -128,9 +131,9 @@ impl Replica {
         let Observed { result, needs } = observed;
         match result {
             Outcome::Commit(commit) if !commit.is_read_only() => {
-                let Commit { writes, schema, reply } = commit;
-                let record = Record { execute_at, writes, schema };
-                let needs = self.log_and_apply(&record, step);
+                let Commit { writes, schema, attachment, reply } = commit;
+                let record = Record { execute_at, writes, schema, attachment };
+                let needs = self.log_and_apply(&record, footprint, step);
                 let response = Response::Committed { execute_at, reply };
                 self.reply_write(request, needs, execute_at, response, step);
             }
@@ -142,13 +145,14 @@ impl Replica {
     pub(super) fn log_and_apply<S: Store>(
         &mut self,
         record: &Record,
+        footprint: &Footprint,
         step: &mut Step<'_, S>,
     ) -> LogPosition {
         let position = step.store.append(record);
         assert!(position > self.log_end, "log positions rise");
         self.log_end = position;
         step.store.apply(record, self.log, position);
-        self.note_record(record, position);
+        self.note_record(record, footprint, position);
         position
     }
 

@@ -205,7 +205,12 @@ impl Workload for Script {
             writes.push(self.write(CATALOG, self.key_count, Tombstone::No, &seen));
             schema.push(SchemaChange { table: TABLE, version: Some(version) });
         }
-        Outcome::Commit(Commit { writes, schema, reply: encode_seen(&seen) })
+        Outcome::Commit(Commit {
+            writes,
+            schema,
+            attachment: Vec::new(),
+            reply: encode_seen(&seen),
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use accord::{
-    Access, Effect, Event, Footprint, LoadId, LogPosition, Message, Now, Placement, PublishedSlot,
-    RangeNeed, Replica, ReplicaOptions, RequestId, Response, SnapshotAt, TokenRange, Validation,
+    Access, Effect, Event, Footprint, LoadId, LogPosition, Message, Now, Placement, RangeNeed,
+    Replica, ReplicaOptions, RequestId, Response, SnapshotAt, TokenRange, Validation,
 };
 use types::token::SliceCount;
 use types::{LogId, SchemaVersion, ShardId, Timestamp};
@@ -136,7 +136,7 @@ pub enum Act {
 pub struct World {
     pub config: Arc<Config>,
     pub cores: Vec<Core>,
-    pub slots: Vec<PublishedSlot>,
+    pub slots: Vec<Timestamp>,
     pub mesh: BTreeMap<(usize, usize), VecDeque<Message>>,
     /// Logs of earlier starts; the present cores' own logs are in their stores.
     pub past_logs: Vec<Log>,
@@ -261,7 +261,7 @@ impl World {
 
     /// Lets a core handle an event and performs what comes out.
     fn handle(&mut self, core: usize, event: Event) {
-        let highest = self.slots.iter().max().expect("there is a core").timestamp(0);
+        let highest = self.slots.iter().copied().max().expect("there is a core");
         let mut out = Vec::new();
         let here = &mut self.cores[core];
         let now = Now { wall_micros: here.wall, slots: highest };
