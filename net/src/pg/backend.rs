@@ -3,9 +3,9 @@
 //! Everything is on one core: futures are not `Send`, and one task serves a connection from accept to end. A session is asked one thing at a time.
 //! Sessions return errors and the connection writes them; all other answers they write themselves, into [`ResponseWriter`] or through [`Client`].
 //!
-//! | the session writes | the connection writes |
-//! |---|---|
-//! | RowDescription, ParameterDescription, NoData, DataRow, CommandComplete, EmptyQueryResponse, PortalSuspended, CopyOut, notices, ParameterStatus | ParseComplete, BindComplete, CloseComplete, CopyInResponse, ErrorResponse, ReadyForQuery |
+//! - The session writes: RowDescription, ParameterDescription, NoData, DataRow, CommandComplete, EmptyQueryResponse, PortalSuspended,
+//!   CopyOutResponse and its data, notices, ParameterStatus.
+//! - The connection writes: ParseComplete, BindComplete, CloseComplete, CopyInResponse, ErrorResponse, ReadyForQuery.
 #![expect(async_fn_in_trait, reason = "connections stay on their core: no future here is Send")]
 
 use std::net::SocketAddr;
