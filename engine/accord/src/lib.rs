@@ -63,7 +63,7 @@ pub use message::{Answer, Message};
 pub use participants::{Placement, ShardSet};
 pub use replica::{Replica, ReplicaOptions};
 pub use rows::Rows;
-pub use store::{LogPosition, PointRead, RangeQuery, RangeRead, Store};
+pub use store::{LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Store};
 pub use txn::TxnId;
 pub use validation::{Expected, Validation};
 pub use view::{RowVersion, RowVisitor, View};

@@ -4,6 +4,7 @@
 //! `Effect::Load` and runs the turn again when it is there.
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use types::{LogId, TableId, Timestamp, Token};
 
@@ -70,6 +71,10 @@ pub enum RangeRead {
     NotLoaded,
 }
 
+/// A record was not appended. The reason is for the client and opaque here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotLogged(pub Vec<u8>);
+
 /// The shard's memory.
 pub trait Store {
     /// The newest version of a row at or below `at`.
@@ -83,7 +88,10 @@ pub trait Store {
 
     /// Appends a record to this core's log and returns the position through which the log must be durable for it.
     /// Positions only rise.
-    fn append(&mut self, record: &Record) -> LogPosition;
+    ///
+    /// # Errors
+    /// [`NotLogged`] if nothing was appended (too large, no room, the device has failed); the transaction aborts.
+    fn append(&mut self, record: &Record) -> Result<LogPosition, NotLogged>;
 
     /// Applies the writes of a record to the rows that this shard owns. `log` is where the record was appended.
     fn apply(&mut self, record: &Record, log: LogId, position: LogPosition);

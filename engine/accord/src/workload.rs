@@ -98,4 +98,6 @@ pub enum Abort {
     SnapshotTooOld,
     /// Rows could not be read; opaque here.
     ReadFailed(Vec<u8>),
+    /// Its record could not be logged; opaque here.
+    NotLogged(Vec<u8>),
 }

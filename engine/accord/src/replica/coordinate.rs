@@ -19,7 +19,7 @@ use crate::replica::registry::{Decision, Registered, Role, Stage};
 use crate::replica::turn::Turn;
 use crate::replica::{Replica, Step, send};
 use crate::rows::Rows;
-use crate::store::{LogPosition, Store};
+use crate::store::{LogPosition, NotLogged, Store};
 use crate::txn::TxnId;
 use crate::workload::{Abort, Commit, Outcome, Record, Workload};
 
@@ -150,7 +150,7 @@ impl Replica {
                     let outcome = Outcome::Commit(commit);
                     self.end_without_writes(txn_id, execute_at, outcome, needs, step);
                 } else {
-                    self.log_home(txn_id, execute_at, commit, step);
+                    self.log_home(txn_id, execute_at, Observed { result: commit, needs }, step);
                 }
             }
             Ok(Observed { result: Outcome::Abort(abort), needs }) => {
@@ -163,14 +163,20 @@ impl Replica {
         &mut self,
         txn_id: TxnId,
         execute_at: Timestamp,
-        commit: Commit,
+        observed: Observed<Commit>,
         step: &mut Step<'_, S>,
     ) {
-        let Commit { writes, schema, attachment, reply } = commit;
+        let Commit { writes, schema, attachment, reply } = observed.result;
         let record = Arc::new(Record { execute_at, writes, schema, attachment });
         let home = self.home_mut(txn_id).expect("its caller found it");
         let (request, others) = (home.request, home.others);
-        let needs = self.log_home_part(txn_id, &record, step);
+        let needs = match self.log_home_part(txn_id, &record, step) {
+            Ok(position) => position,
+            Err(NotLogged(reason)) => {
+                self.abort(txn_id, Abort::NotLogged(reason), observed.needs, step);
+                return;
+            }
+        };
         for other in others.iter() {
             let record = Arc::clone(&record);
             let message = Message::Apply { txn_id, record, log: self.log, position: needs };
@@ -188,19 +194,19 @@ impl Replica {
         txn_id: TxnId,
         record: &Arc<Record>,
         step: &mut Step<'_, S>,
-    ) -> LogPosition {
+    ) -> Result<LogPosition, NotLogged> {
         #[cfg(mutants)]
         if live(mutants::HOME_APPLIES_LATE) {
-            let position = step.store.append(record);
+            let position = step.store.append(record)?;
             self.log_end = position;
             self.late.push_back((position, txn_id, Arc::clone(record)));
-            return position;
+            return Ok(position);
         }
         let registered = self.registry.get(txn_id).expect("its caller found it");
         let footprint = Arc::clone(&registered.footprint);
-        let position = self.log_and_apply(record, &footprint, step);
+        let position = self.log_and_apply(record, &footprint, step)?;
         self.deregister(txn_id);
-        position
+        Ok(position)
     }
 
     #[cfg(mutants)]

@@ -15,9 +15,9 @@ use crate::mutants;
 use crate::replica::evaluate::{NotLoaded, Observed};
 use crate::replica::registry::{Decision, Registered, Role, Stage};
 use crate::replica::{AfterLoad, Replica, Step};
-use crate::store::{LogPosition, Store};
+use crate::store::{LogPosition, NotLogged, Store};
 use crate::txn::TxnId;
-use crate::workload::{Commit, Outcome, Record, Workload};
+use crate::workload::{Abort, Commit, Outcome, Record, Workload};
 
 /// A transaction as it was submitted.
 #[derive(Clone, Debug)]
@@ -133,9 +133,16 @@ impl Replica {
             Outcome::Commit(commit) if !commit.is_read_only() => {
                 let Commit { writes, schema, attachment, reply } = commit;
                 let record = Record { execute_at, writes, schema, attachment };
-                let needs = self.log_and_apply(&record, footprint, step);
-                let response = Response::Committed { execute_at, reply };
-                self.reply_write(request, needs, execute_at, response, step);
+                match self.log_and_apply(&record, footprint, step) {
+                    Ok(needs) => {
+                        let response = Response::Committed { execute_at, reply };
+                        self.reply_write(request, needs, execute_at, response, step);
+                    }
+                    Err(NotLogged(reason)) => {
+                        let outcome = Outcome::Abort(Abort::NotLogged(reason));
+                        self.reply_read(request, needs, execute_at, outcome, step);
+                    }
+                }
             }
             outcome => self.reply_read(request, needs, execute_at, outcome, step),
         }
@@ -147,13 +154,13 @@ impl Replica {
         record: &Record,
         footprint: &Footprint,
         step: &mut Step<'_, S>,
-    ) -> LogPosition {
-        let position = step.store.append(record);
+    ) -> Result<LogPosition, NotLogged> {
+        let position = step.store.append(record)?;
         assert!(position > self.log_end, "log positions rise");
         self.log_end = position;
         step.store.apply(record, self.log, position);
         self.note_record(record, footprint, position);
-        position
+        Ok(position)
     }
 
     pub(super) fn reply_write<S: Store>(

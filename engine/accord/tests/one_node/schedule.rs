@@ -228,6 +228,7 @@ fn random_config(seed: u64, lean: Lean, flaw: Flaw) -> (Config, Prng) {
         freezes_max: bound(&mut prng, if storage { 20 } else { 6 }),
         compactions_max: if storage { 20 } else { 6 },
         cold: prng.below(2) == 0,
+        refuses_every: (prng.below(6) == 0).then(|| 1 + prng.below(4)),
         flaw,
     };
     (config, prng)
@@ -457,6 +458,7 @@ pub fn search(scenario: &Scenario, states_max: usize) -> (Result<(), Violation>,
         freezes_max: scenario.freezes_max,
         compactions_max: scenario.compactions_max,
         cold: scenario.cold,
+        refuses_every: None,
         flaw: Flaw::None,
     });
     let mut searched = Searched { complete: true, ..Searched::default() };

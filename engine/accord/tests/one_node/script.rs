@@ -257,5 +257,11 @@ pub fn validation_of(kind: &Kind, shown: &[Shown], snapshot: Timestamp) -> Valid
 
 /// Whether an abort is one that the scripts can cause.
 pub fn is_expected(abort: &Abort) -> bool {
-    matches!(abort, Abort::PointChanged(_) | Abort::RangeChanged(_) | Abort::SchemaChanged { .. })
+    matches!(
+        abort,
+        Abort::PointChanged(_)
+            | Abort::RangeChanged(_)
+            | Abort::SchemaChanged { .. }
+            | Abort::NotLogged(_)
+    )
 }

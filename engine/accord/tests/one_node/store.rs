@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use accord::{
-    Footprint, LogPosition, PointRead, RangeQuery, RangeRead, Record, RowVisitor, Store, TokenRange,
+    Footprint, LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Record, RowVisitor, Store,
+    TokenRange,
 };
 use types::{LogId, TableId, Timestamp, Token};
 
@@ -51,6 +52,9 @@ pub struct ToyStore {
     pub applied: BTreeMap<LogId, LogPosition>,
     /// Keys that must be loaded before they are read.
     pub evicted: BTreeSet<Key>,
+    /// One append in so many is refused.
+    pub refuses_every: Option<u64>,
+    pub appends_asked: u64,
 }
 
 impl ToyStore {
@@ -170,9 +174,13 @@ impl Store for ToyStore {
         covered.map(|(_, floor)| *floor).max().unwrap_or(Timestamp::ZERO)
     }
 
-    fn append(&mut self, record: &Record) -> LogPosition {
+    fn append(&mut self, record: &Record) -> Result<LogPosition, NotLogged> {
+        self.appends_asked += 1;
+        if self.refuses_every.is_some_and(|every| self.appends_asked.is_multiple_of(every)) {
+            return Err(NotLogged(Vec::new()));
+        }
         self.log.records.push(Arc::new(record.clone()));
-        LogPosition(self.log.records.len() as u64)
+        Ok(LogPosition(self.log.records.len() as u64))
     }
 
     fn apply(&mut self, record: &Record, log: LogId, position: LogPosition) {

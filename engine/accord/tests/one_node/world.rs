@@ -32,6 +32,8 @@ pub struct Config {
     pub compactions_max: usize,
     /// Whether rows start out of memory.
     pub cold: bool,
+    /// One append in so many is refused by the log.
+    pub refuses_every: Option<u64>,
     pub flaw: Flaw,
 }
 
@@ -226,6 +228,8 @@ impl World {
                     true => (0..=key_count).filter(mine).collect(),
                     false => BTreeSet::new(),
                 },
+                refuses_every: self.config.refuses_every,
+                appends_asked: 0,
             };
             let replica = Replica::new(ReplicaOptions {
                 shard,
