@@ -1,10 +1,11 @@
 //! Server CPU per request of the bare socket path: the floor under every statement.
 //!
 //! `echo` measures at several numbers of connections, with itself as the client in another process; the server's CPU is that of its shard thread, from the kernel's
-//! scheduler statistics. `echo load ADDRESS CONNECTIONS SECONDS` is the client alone: one thread a connection, one request of 64 bytes in flight each.
+//! scheduler statistics. `echo load ADDRESS CONNECTIONS SECONDS` is the client alone: one thread that polls all its connections without sleeping, one request of 64 bytes in flight each.
+//! A client that sleeps would put the cost of waking it, which is large on virtual machines, into the server's figure.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::rc::Rc;
@@ -126,21 +127,29 @@ fn shard_cpu_nanos() -> u64 {
 }
 
 fn load(address: SocketAddr, connections: u64, duration: Duration) {
+    let request = [7; REQUEST_BYTES];
+    let connect = |_| {
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_nonblocking(true).expect("a TCP socket");
+        stream.write_all(&request).expect("an empty socket has room");
+        (stream, 0)
+    };
+    let mut streams: Vec<(TcpStream, usize)> = (0..connections).map(connect).collect();
     let until = Instant::now() + duration;
-    let threads = (0..connections).map(|_| {
-        std::thread::spawn(move || {
-            let mut stream = TcpStream::connect(address).expect("the server listens");
-            stream.set_nodelay(true).expect("a TCP socket");
-            let request = [7; REQUEST_BYTES];
-            let mut answer = [0; REQUEST_BYTES];
-            while Instant::now() < until {
-                stream.write_all(&request).expect("the server lives");
-                stream.read_exact(&mut answer).expect("the server lives");
-                assert_eq!(answer, request);
+    let mut answer = [0; REQUEST_BYTES];
+    while Instant::now() < until {
+        for (stream, received) in &mut streams {
+            match stream.read(&mut answer[*received..]) {
+                Ok(0) => panic!("the server closed a connection"),
+                Ok(bytes) => *received += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
             }
-        })
-    });
-    for thread in threads.collect::<Vec<_>>() {
-        thread.join().expect("the client's thread ends");
+            if *received == REQUEST_BYTES {
+                *received = 0;
+                stream.write_all(&request).expect("one request is in flight");
+            }
+        }
     }
 }

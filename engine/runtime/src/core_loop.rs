@@ -2,9 +2,7 @@
 //!
 //! A turn costs one system call, whatever it did. The order inside a turn is a promise (`platform::Spawner::on_loop_end`): hooks run before the mesh is flushed
 //! and before the ring is submitted, so what a core publishes is there before any output of that turn can be seen.
-//!
-//! The core does not spin before it sleeps: measured with the echo example, spinning bought no latency that a loaded core does not have anyway, and cost the background
-//! threads their CPU on small machines.
+//! An idle core looks again for a moment if that has paid lately, and sleeps otherwise ([`IdleSpin`]).
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -17,6 +15,7 @@ use std::time::Duration;
 use platform::{Clock, MonotonicNanos, SchedulingClass, Spawner, TaskKey, TimerKey};
 
 use crate::executor::{Executor, PollCharge, RoundEnd, RoundStep};
+use crate::idle_spin::IdleSpin;
 use crate::mesh::MeshPort;
 use crate::stall_detector::StallDetector;
 use crate::timer_wheel::TimerWheel;
@@ -115,6 +114,7 @@ impl CoreLoop {
     /// When the kernel refuses the ring itself, after which nothing on this core can be trusted.
     pub(crate) fn run(&self, done: &Cell<bool>) -> std::io::Result<()> {
         let mut stalls = StallDetector::default();
+        let mut spin = IdleSpin::default();
         let executor = &self.spawner.executor;
         while !done.get() {
             executor.local_wakes(|| {
@@ -125,8 +125,9 @@ impl CoreLoop {
             if round.polls > 0 {
                 self.spawner.run_hooks();
                 self.mesh.flush();
+                spin.found_work();
             }
-            let wait = self.how_to_wait(round, done);
+            let wait = self.how_to_wait(round, done, &mut spin);
             let result = executor.local_wakes(|| self.driver.turn(wait));
             self.signal.unparked();
             result?;
@@ -157,13 +158,17 @@ impl CoreLoop {
     }
 
     /// Announces the sleep, then looks once more: whoever queues work either sees the announcement or is seen here.
-    fn how_to_wait(&self, round: RoundEnd, done: &Cell<bool>) -> Wait {
+    fn how_to_wait(&self, round: RoundEnd, done: &Cell<bool>, spin: &mut IdleSpin) -> Wait {
         if round.ready_left || done.get() {
+            return Wait::No;
+        }
+        let now = self.spawner.clock.monotonic();
+        if spin.look_again(now) {
             return Wait::No;
         }
         let wait = match self.spawner.timers.borrow().next_wake() {
             None => Wait::ForCompletion,
-            Some(wake) => match wake.since(self.spawner.clock.monotonic()) {
+            Some(wake) => match wake.since(now) {
                 Duration::ZERO => Wait::No,
                 rest => Wait::AtMost(rest),
             },

@@ -13,6 +13,7 @@ mod cpu;
 mod error;
 mod executor;
 mod files;
+mod idle_spin;
 mod mesh;
 mod node;
 mod scheduling_class;
