@@ -30,7 +30,7 @@ const CLEAN_SCHEDULES: u64 = 10_000;
 /// States of each scenario in a clean run.
 const CLEAN_STATES: usize = 20_000;
 /// Random schedules after which a bug counts as not found.
-const BUG_SCHEDULES: u64 = 80_000;
+const BUG_SCHEDULES: u64 = 40_000;
 
 #[cfg(not(mutants))]
 #[test]
@@ -121,23 +121,40 @@ fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for (name, mutant) in accord::mutants::ALL {
         types::mutants::set_live(mutant.0);
-        let found = (0..BUG_SCHEDULES).find_map(|number| {
-            let lean = Lean::ALL[(number % 4) as usize];
-            let ran = std::panic::catch_unwind(|| {
-                run_random(number / 4, lean, Flaw::None, &mut |_, _| {}).0
-            });
-            let violation = match ran {
-                Ok(Ok(())) => return None,
-                Ok(Err(violation)) => violation,
-                Err(_) => judge::Violation::new("an assertion failed".into()),
-            };
-            Some((lean, number / 4, violation))
-        });
+        let found = find_in_random_schedules().or_else(find_in_small_worlds);
         types::mutants::set_live(0);
         match found {
-            Some((lean, seed, violation)) => println!("{name}: {lean:?}:{seed}: {violation}"),
+            Some(finding) => println!("{name}: {finding}"),
             None => missed.push(*name),
         }
     }
     assert!(missed.is_empty(), "planted bugs that were not found: {missed:?}");
+}
+
+/// A violation, or the failed assertion of a run.
+#[cfg(mutants)]
+fn violation_of(
+    run: impl FnOnce() -> Result<(), judge::Violation> + std::panic::UnwindSafe,
+) -> Option<judge::Violation> {
+    match std::panic::catch_unwind(run) {
+        Ok(result) => result.err(),
+        Err(_) => Some(judge::Violation::new("an assertion failed".into())),
+    }
+}
+
+#[cfg(mutants)]
+fn find_in_random_schedules() -> Option<String> {
+    (0..BUG_SCHEDULES).find_map(|number| {
+        let (lean, seed) = (Lean::ALL[(number % 4) as usize], number / 4);
+        let run = || run_random(seed, lean, Flaw::None, &mut |_, _| {}).0;
+        violation_of(run).map(|violation| format!("{lean:?}:{seed}: {violation}"))
+    })
+}
+
+#[cfg(mutants)]
+fn find_in_small_worlds() -> Option<String> {
+    scenarios().iter().enumerate().find_map(|(index, scenario)| {
+        let run = || search(scenario, CLEAN_STATES).0;
+        violation_of(run).map(|violation| format!("scenario {index}: {violation}"))
+    })
 }

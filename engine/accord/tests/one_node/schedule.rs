@@ -435,6 +435,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario(vec![both(), both(), read_only(vec![1, 0]), update(1)], 0, vec![0, 800]),
         scenario(vec![both(), update(1), read_only(vec![0, 1]), Kind::Analytic], 0, vec![800, 0]),
         scenario(vec![Kind::Ddl, update(0), both()], 0, vec![800, 0]),
+        scenario(vec![Kind::Ddl, known(vec![0], vec![])], 1, vec![800, 0]),
         scenario(vec![Kind::Scan { write: Some(0) }, update(1)], 1, vec![800, 0]),
         scenario(
             vec![Kind::InteractiveScan { write: 0 }, known(vec![], vec![put(1)])],
