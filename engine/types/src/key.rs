@@ -75,7 +75,8 @@ pub fn append_key_column_ref(value: ValueRef<'_>, order: KeyOrder, out: &mut Vec
     let scalar = match value {
         ValueRef::Text(text) => return append_variable(text.as_bytes(), order, out),
         ValueRef::Bytea(bytes) => return append_variable(bytes, order, out),
-        // Every other variant is copied without an allocation, but for a number's digits.
+        ValueRef::Numeric(bytes) => return append_encoded_numeric(bytes, order, out),
+        // Every other variant is copied without an allocation.
         other => match other.to_value() {
             Some(scalar) => scalar,
             None => return false,
@@ -95,6 +96,42 @@ fn append_variable(bytes: &[u8], order: KeyOrder, out: &mut Vec<u8>) -> bool {
         for byte in &mut out[start..] {
             *byte = !*byte;
         }
+    }
+    true
+}
+
+/// The key of a number from its encoded form, without building the number.
+fn append_encoded_numeric(bytes: &[u8], order: KeyOrder, out: &mut Vec<u8>) -> bool {
+    let Some((head, digits)) = bytes.split_first_chunk::<5>() else {
+        return false;
+    };
+    let class = match (head[0], digits.is_empty()) {
+        (0, true) => 1,
+        (1, false) => 2,
+        (2, true) => 3,
+        (2, false) => 4,
+        (3, true) => 5,
+        (4, true) => 6,
+        _ => return false,
+    };
+    if order.nulls != Nulls::Never {
+        out.push(1);
+    }
+    let start = out.len();
+    out.push(class);
+    if !digits.is_empty() {
+        out.extend_from_slice(&[head[2] ^ 0x80, head[1]]);
+        for digit in digits.chunks_exact(2) {
+            let digit = u16::from_le_bytes([digit[0], digit[1]]);
+            out.extend_from_slice(&digit.wrapping_add(1).to_be_bytes());
+        }
+        out.extend_from_slice(&[0, 0]);
+        if class == 2 {
+            out[start + 1..].iter_mut().for_each(|byte| *byte = !*byte);
+        }
+    }
+    if order.descending {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
     }
     true
 }
@@ -341,6 +378,12 @@ mod tests {
         if let Value::Text(text) = value {
             let mut again = Vec::new();
             assert!(append_key_column_ref(ValueRef::Text(text), order, &mut again));
+            assert_eq!(again, bytes);
+        }
+        if let Value::Numeric(number) = value {
+            let (mut encoded, mut again) = (Vec::new(), Vec::new());
+            number.encode(&mut encoded);
+            assert!(append_key_column_ref(ValueRef::Numeric(&encoded), order, &mut again));
             assert_eq!(again, bytes);
         }
     }

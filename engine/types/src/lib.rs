@@ -39,7 +39,7 @@ pub use id::{
 };
 pub use numeric::Numeric;
 pub use schema::{ColumnSchema, IndexSchema, TableSchema};
-pub use sql_type::{ColumnType, SqlType};
+pub use sql_type::{ColumnType, PhysicalType, SqlType};
 pub use sqlstate::SqlState;
 pub use time_zone::{TextSettings, TimeZone};
 pub use timestamp::Timestamp;
