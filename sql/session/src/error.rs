@@ -22,6 +22,8 @@ pub struct SqlError {
     pub context: Option<String>,
     /// The connection ends with it.
     pub fatal: bool,
+    /// A table changed between planning and running: the statement may be planned anew and run again.
+    pub schema_moved: bool,
 }
 
 impl SqlError {
@@ -36,6 +38,7 @@ impl SqlError {
             constraint: None,
             context: None,
             fatal: false,
+            schema_moved: false,
         }
     }
 
@@ -76,3 +79,81 @@ impl fmt::Display for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+impl From<oltp::StatementError> for SqlError {
+    fn from(error: oltp::StatementError) -> SqlError {
+        SqlError {
+            detail: error.detail,
+            hint: error.hint,
+            constraint: error.constraint,
+            ..SqlError::new(error.sqlstate, error.message)
+        }
+    }
+}
+
+impl From<functions::EvalError> for SqlError {
+    fn from(error: functions::EvalError) -> SqlError {
+        oltp::StatementError::from(error).into()
+    }
+}
+
+impl From<oltp::OltpError> for SqlError {
+    fn from(error: oltp::OltpError) -> SqlError {
+        use oltp::OltpError;
+        match error {
+            OltpError::Statement(error) => error.into(),
+            OltpError::Aborted(abort) => of_abort(&abort),
+            OltpError::TooManyRows => SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("the statement changes or reads more than {} rows by key", oltp::READ_ROWS_MAX),
+            )
+            .with_hint("Narrow its condition."),
+            OltpError::Damaged { table, column } => SqlError::new(
+                SqlState::DATA_CORRUPTED,
+                format!("a row of storage table {table} is damaged at column {column}"),
+            )
+            .with_hint("Stop the node and run `ringfence verify` on its data directory."),
+            OltpError::Unavailable { sqlstate, message } => SqlError::new(sqlstate, message),
+        }
+    }
+}
+
+/// A transaction that took no effect.
+fn of_abort(abort: &accord::Abort) -> SqlError {
+    use accord::Abort;
+    let conflict = |detail: &str| {
+        SqlError::new(
+            SqlState::SERIALIZATION_FAILURE,
+            "could not serialize access due to concurrent update",
+        )
+        .with_detail(detail)
+    };
+    match abort {
+        Abort::PointChanged(_) => conflict("A row that the transaction had read was changed by another transaction.")
+            .with_hint("The transaction might succeed if retried."),
+        Abort::RangeChanged(_) => {
+            conflict("Rows of a table that the transaction had read as a whole were changed by another transaction.")
+                .with_hint("Retry, or use SET LOCAL ringfence.read_consistency = 'snapshot' if write skew is acceptable.")
+        }
+        Abort::SchemaChanged { .. } => {
+            let mut error =
+                conflict("The schema of a table was changed by another transaction.")
+                    .with_hint("The transaction might succeed if retried.");
+            error.schema_moved = true;
+            error
+        }
+        Abort::SnapshotTooOld => SqlError::new(SqlState::SNAPSHOT_TOO_OLD, "snapshot too old")
+            .with_hint("The history that the transaction reads is no longer kept; begin a new transaction."),
+        Abort::ReadFailed(reason) => SqlError::new(
+            SqlState::IO_ERROR,
+            format!("rows could not be read: {}", String::from_utf8_lossy(reason)),
+        ),
+        Abort::Refused(bytes) => match oltp::StatementError::decode(bytes) {
+            Ok(error) => error.into(),
+            Err(error) => SqlError::new(
+                SqlState::INTERNAL_ERROR,
+                format!("a refusal could not be decoded: {error}"),
+            ),
+        },
+    }
+}

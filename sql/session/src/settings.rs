@@ -6,7 +6,8 @@
 
 use crate::error::SqlError;
 use std::collections::BTreeMap;
-use types::SqlState;
+use types::time_zone::{ByteaOutput, DateOrder, TimeZone};
+use types::{SqlState, TextSettings};
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug)]
@@ -284,6 +285,8 @@ pub struct Settings {
     local: BTreeMap<&'static str, Box<str>>,
     /// The session's values when the transaction began; a rollback brings them back.
     saved: Option<BTreeMap<&'static str, Box<str>>>,
+    /// Grows with every change, so that what was derived from the settings is known to be old.
+    generation: u64,
 }
 
 /// Whether a change lasts for the session or for the transaction.
@@ -351,6 +354,7 @@ impl Settings {
         scope: Scope,
     ) -> Result<Option<&'static Setting>, SqlError> {
         let definition = find(name)?;
+        self.generation += 1;
         let before: Box<str> = self.get(definition).into();
         let value: Box<str> = match value {
             Some(value) => canonical(definition, value)?.into(),
@@ -374,6 +378,7 @@ impl Settings {
     /// RESET ALL. Gives the reported settings that changed.
     pub fn reset_all(&mut self) -> Vec<&'static Setting> {
         let before = self.reported_values();
+        self.generation += 1;
         self.session = self.startup.clone();
         self.local.clear();
         self.changed_since(&before)
@@ -386,9 +391,12 @@ impl Settings {
 
     /// Ends the scope of SET LOCAL; a rollback undoes SET as well. Gives the reported settings that changed.
     pub fn end_transaction(&mut self, ending: Ending) -> Vec<&'static Setting> {
-        if self.saved.is_none() && self.local.is_empty() {
+        let unchanged = self.saved.as_ref().is_none_or(|saved| *saved == self.session);
+        if unchanged && self.local.is_empty() {
+            self.saved = None;
             return Vec::new();
         }
+        self.generation += 1;
         let before = self.reported_values();
         self.local.clear();
         if let Some(saved) = self.saved.take()
@@ -397,6 +405,28 @@ impl Settings {
             self.session = saved;
         }
         self.changed_since(&before)
+    }
+
+    /// Grows with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How values are written and read, in a transaction that began at `transaction_micros`.
+    pub fn text_settings(&self, transaction_micros: i64) -> TextSettings {
+        let zone = self.show("TimeZone").unwrap_or("UTC");
+        let escape = self.show("bytea_output").is_ok_and(|value| value == "escape");
+        TextSettings {
+            time_zone: TimeZone::parse(zone).unwrap_or(TimeZone::UTC),
+            date_order: match self.show("DateStyle") {
+                Ok("ISO, DMY") => DateOrder::DayMonthYear,
+                Ok("ISO, YMD") => DateOrder::YearMonthDay,
+                _ => DateOrder::MonthDayYear,
+            },
+            bytea_output: if escape { ByteaOutput::Escape } else { ByteaOutput::Hex },
+            transaction_micros,
+            ..TextSettings::DEFAULT
+        }
     }
 
     /// `on` as a boolean.
@@ -553,49 +583,16 @@ fn date_style(definition: &'static Setting, value: &str) -> Result<String, SqlEr
             }
         }
     }
-    if order == "MDY" {
-        Ok("ISO, MDY".into())
-    } else {
-        Err(invalid(definition, value)
-            .with_hint("Ringfence reads dates in ISO and MDY order only."))
-    }
+    Ok(format!("ISO, {order}"))
 }
 
 fn time_zone(definition: &'static Setting, value: &str) -> Result<String, SqlError> {
-    if ["utc", "gmt", "zulu", "etc/utc", "etc/gmt", "universal", "uct"]
-        .contains(&value.to_ascii_lowercase().as_str())
-    {
-        return Ok(if value.eq_ignore_ascii_case("utc") { "UTC".into() } else { value.into() });
+    match TimeZone::parse(value) {
+        Ok(_) if value.eq_ignore_ascii_case("utc") => Ok("UTC".into()),
+        Ok(_) => Ok(value.into()),
+        Err(_) => Err(invalid(definition, value)
+            .with_hint("Only UTC, fixed offsets and POSIX zones without daylight saving are built in.")),
     }
-    if parse_zone_offset(value).is_some() {
-        return Ok(value.into());
-    }
-    Err(invalid(definition, value)
-        .with_hint("Ringfence knows UTC and fixed offsets such as '+02' or '-05:30' so far."))
-}
-
-/// A fixed offset east of UTC in seconds: `+hh`, `-hh:mm`, `<+hh>-hh` as psycopg and JDBC send them. Follows ISO: plus is east.
-pub fn parse_zone_offset(value: &str) -> Option<i32> {
-    let value = match value.strip_prefix('<') {
-        Some(rest) => rest.split('>').next()?,
-        None => value,
-    };
-    let (sign, digits) = match value.as_bytes().first()? {
-        b'+' => (1, &value[1..]),
-        b'-' => (-1, &value[1..]),
-        b'0'..=b'9' => (1, value),
-        _ => return None,
-    };
-    let mut parts = digits.splitn(3, ':');
-    let hours: i32 = parts.next()?.parse().ok().filter(|hours| (0..=15).contains(hours))?;
-    let mut seconds = hours * 3_600;
-    for unit in [60, 1] {
-        if let Some(part) = parts.next() {
-            let number: i32 = part.parse().ok().filter(|number| (0..60).contains(number))?;
-            seconds += number * unit;
-        }
-    }
-    Some(sign * seconds)
 }
 
 /// PostgreSQL's spellings of booleans, unambiguous prefixes included.
@@ -683,7 +680,7 @@ fn split_identifiers(value: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, SETTINGS, Scope, Settings, canonical, find, parse_zone_offset};
+    use super::{Ending, SETTINGS, Scope, Settings, canonical, find};
 
     #[test]
     fn every_default_is_a_value_that_its_setting_takes() {
@@ -731,10 +728,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_and_paths() {
-        assert_eq!(parse_zone_offset("+02"), Some(7_200));
-        assert_eq!(parse_zone_offset("-05:30"), Some(-19_800));
-        assert_eq!(parse_zone_offset("Europe/Oslo"), None);
+    fn search_paths_fold_and_keep_quotes() {
         let mut settings = Settings::at_startup("me", &[]).expect("no options");
         settings.set("search_path", Some("\"A b\", Public"), Scope::Session).expect("valid");
         assert_eq!(settings.search_path(), vec!["A b".to_owned(), "public".to_owned()]);
