@@ -1,0 +1,479 @@
+//! COPY: bytes of the client to rows, and rows to bytes.
+//!
+//! [`CopyParser`] is a function from bytes to stored rows, so it runs on the session's core for the first rows and on background cores for the rest: a COPY that stays
+//! within what a transaction buffers is an ordinary transaction; a larger one goes over to sealed table files ([`crate::node::BulkLoad`]).
+
+use std::sync::Arc;
+
+use functions::{EvalContext, cast_value, evaluate, evaluate_predicate};
+use functions::CastKind;
+use oltp::modify::{self, Evaluation};
+use oltp::{Surroundings, TableRows};
+use plan::statement::{BoundStatement, Copy, CopyDirection, ForceColumns, InsertSource, Statement};
+use types::copy_format::{
+    self, ColumnChoice, CopyFormat, CopyFormatError, CopyHeader, CopyOptionTexts, CopyReader,
+    CopyWriter,
+};
+use types::{SqlState, SqlType, TableSchema, Value, binary_format, limits, text_format};
+
+use crate::analytics::{QueryPart, RowStream};
+use crate::block::{Opener, State};
+use crate::compiled::Compiled;
+use crate::error::SqlError;
+use crate::functions::SessionContext;
+use crate::node::{BulkLoad, BulkRequest, Node};
+use crate::output::{Format, Output};
+use crate::session::Session;
+use crate::settings::Ending;
+
+/// Bytes of COPY input that are kept on the session's core before the load goes over to the background.
+const SMALL_COPY_BYTES: usize = 1024 * 1024;
+/// Rows between two looks at the client's buffer.
+const ROWS_BETWEEN_DRAINS: usize = 64;
+
+/// Reads the rows of one COPY … FROM.
+pub struct CopyParser {
+    statement: Arc<BoundStatement>,
+    surroundings: Surroundings,
+    reader: CopyReader,
+    is_binary: bool,
+}
+
+/// The parts of a bound COPY … FROM.
+struct From<'a> {
+    table: &'a Arc<TableSchema>,
+    columns: &'a [u16],
+    defaults: &'a [(u16, functions::Expr)],
+    checks: &'a [plan::statement::BoundCheck],
+    filter: Option<&'a functions::Expr>,
+}
+
+fn from_part(statement: &BoundStatement) -> From<'_> {
+    match &statement.statement {
+        Statement::Copy(copy) => match &copy.direction {
+            CopyDirection::From { table, columns, defaults, checks, filter } => {
+                From { table, columns, defaults, checks, filter: filter.as_ref() }
+            }
+            CopyDirection::To { .. } => unreachable!("asked for the input of COPY TO"),
+        },
+        other => unreachable!("asked for the input of {other:?}"),
+    }
+}
+
+impl CopyParser {
+    /// A parser of the bytes of a bound COPY … FROM.
+    ///
+    /// # Errors
+    /// Options that do not fit together.
+    pub fn new(
+        statement: Arc<BoundStatement>,
+        surroundings: Surroundings,
+    ) -> Result<CopyParser, SqlError> {
+        let Statement::Copy(copy) = &statement.statement else {
+            unreachable!("asked for the input of another statement")
+        };
+        let options = reader_options(copy, copy_format::CopyDirection::From)?;
+        let is_binary = options.format() == CopyFormat::Binary;
+        let from = from_part(&statement);
+        let names = from.columns.iter().map(|position| {
+            from.table.columns[usize::from(*position)].name.to_string()
+        });
+        let reader = CopyReader::new(options, names.collect());
+        Ok(CopyParser { statement, surroundings, reader, is_binary })
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<TableSchema> {
+        from_part(&self.statement).table
+    }
+
+    /// Takes in a piece.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), SqlError> {
+        let pushed = self.reader.push(piece);
+        pushed.map_err(|error| self.located(of_format(&error), None))
+    }
+
+    /// No more pieces follow.
+    pub fn finish(&mut self) {
+        self.reader.finish();
+    }
+
+    /// The next stored row (hidden row ids are left NULL); nothing when more input is needed, or at the end.
+    ///
+    /// # Errors
+    /// What is wrong with the line, with its number.
+    pub fn next_row(
+        &mut self,
+        volatile: &dyn functions::VolatileSource,
+    ) -> Result<Option<Vec<Value>>, SqlError> {
+        loop {
+            let statement = self.statement.clone();
+            let from = from_part(&statement);
+            let surroundings = self.surroundings.clone();
+            let context = surroundings.context(volatile);
+            let mut row = vec![Value::Null; from.table.columns.len()];
+            {
+                let record = match self.reader.next_record() {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(record)) => record,
+                    Err(error) => return Err(self.located(of_format(&error), None)),
+                };
+                for (field, position) in from.columns.iter().enumerate() {
+                    let column = &from.table.columns[usize::from(*position)];
+                    let Some(bytes) = record.field(field) else { continue };
+                    match read_field(bytes, column.column_type, self.is_binary, &context) {
+                        Ok(value) => row[usize::from(*position)] = value,
+                        Err(error) => {
+                            let shown = (!self.is_binary)
+                                .then(|| String::from_utf8_lossy(bytes).into_owned());
+                            return Err(self.located(error, Some((&column.name, shown))));
+                        }
+                    }
+                }
+            }
+            let passes = self.fill(&from, &mut row, &context);
+            match passes {
+                Ok(true) => return Ok(Some(row)),
+                Ok(false) => {}
+                Err(error) => return Err(self.located(error, None)),
+            }
+        }
+    }
+
+    /// Fills in defaults and says whether WHERE holds.
+    fn fill(
+        &self,
+        from: &From<'_>,
+        row: &mut [Value],
+        context: &EvalContext<'_>,
+    ) -> Result<bool, SqlError> {
+        for (position, default) in from.defaults {
+            row[usize::from(*position)] = evaluate(default, &[], &[], context)?;
+        }
+        match from.filter {
+            Some(filter) => Ok(evaluate_predicate(filter, row, &[], context)?),
+            None => Ok(true),
+        }
+    }
+
+    /// NOT NULL and CHECK of a row.
+    ///
+    /// # Errors
+    /// 23502, 23514, with the line.
+    pub fn check(
+        &self,
+        table: &TableRows,
+        row: &[Value],
+        volatile: &dyn functions::VolatileSource,
+    ) -> Result<(), SqlError> {
+        let from = from_part(&self.statement);
+        let context = self.surroundings.context(volatile);
+        table
+            .check(row, from.checks, &[], &context)
+            .map_err(|error| self.located(error.into(), None))
+    }
+
+    /// Adds where it happened.
+    fn located(&self, mut error: SqlError, column: Option<(&str, Option<String>)>) -> SqlError {
+        let table = &self.table().name;
+        let line = self.reader.line_number();
+        error.context = Some(match column {
+            Some((name, Some(text))) => {
+                format!("COPY {table}, line {line}, column {name}: \"{text}\"")
+            }
+            Some((name, None)) => format!("COPY {table}, line {line}, column {name}"),
+            None => format!("COPY {table}, line {line}"),
+        });
+        error
+    }
+}
+
+fn read_field(
+    bytes: &[u8],
+    column_type: types::ColumnType,
+    is_binary: bool,
+    context: &EvalContext<'_>,
+) -> Result<Value, SqlError> {
+    let sql_type = column_type.sql_type;
+    let value = if is_binary {
+        binary_format::receive(bytes, sql_type)?
+    } else {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+            SqlError::new(
+                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
+            )
+        })?;
+        text_format::parse_text(text, sql_type, &context.settings)?
+    };
+    if column_type.modifier < 0 {
+        return Ok(value);
+    }
+    Ok(cast_value(&value, types::ColumnType::plain(sql_type), column_type, CastKind::Implicit, context)?)
+}
+
+fn of_format(error: &CopyFormatError) -> SqlError {
+    let mut sql = SqlError::new(error.sqlstate(), error.to_string());
+    sql.hint = error.hint().map(str::to_owned);
+    sql
+}
+
+/// The options of a bound COPY as the reader and the writer take them.
+fn reader_options(
+    copy: &Copy,
+    direction: copy_format::CopyDirection,
+) -> Result<copy_format::CopyOptions, SqlError> {
+    use plan::statement::{CopyFormat as Planned, CopyHeader as PlannedHeader};
+    let options = &copy.options;
+    let format = match options.format {
+        Planned::Text => CopyFormat::Text,
+        Planned::Csv => CopyFormat::Csv,
+        Planned::Binary => CopyFormat::Binary,
+    };
+    let header = match options.header {
+        PlannedHeader::Absent => CopyHeader::Absent,
+        PlannedHeader::Present => CopyHeader::Present,
+        PlannedHeader::Match => CopyHeader::Match,
+    };
+    let choice = |columns: &ForceColumns| match columns {
+        ForceColumns::All => ColumnChoice::All,
+        ForceColumns::Some(list) if list.is_empty() => ColumnChoice::Nothing,
+        ForceColumns::Some(list) => ColumnChoice::These(list.clone()),
+    };
+    let byte = |byte: u8| char::from(byte).to_string();
+    let (delimiter, quote, escape) =
+        (byte(options.delimiter), byte(options.quote), byte(options.escape));
+    let is_csv = format == CopyFormat::Csv;
+    let is_binary = format == CopyFormat::Binary;
+    let texts = CopyOptionTexts {
+        format,
+        delimiter: (!is_binary).then_some(delimiter.as_str()),
+        null: (!is_binary).then_some(&*options.null),
+        header,
+        quote: is_csv.then_some(quote.as_str()),
+        escape: is_csv.then_some(escape.as_str()),
+        force_quote: choice(&options.force_quote),
+        force_not_null: choice(&options.force_not_null),
+        force_null: choice(&options.force_null),
+    };
+    texts.check(direction).map_err(|error| SqlError::new(error.sqlstate, error.message))
+}
+
+impl<N: Node> Session<N> {
+    /// COPY.
+    pub(crate) async fn copy<O: Output>(
+        &mut self,
+        copy: &Copy,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+        out: &mut O,
+    ) -> Result<(), SqlError> {
+        match &copy.direction {
+            CopyDirection::To { .. } => self.copy_out(copy, compiled, parameters, out).await,
+            CopyDirection::From { columns, .. } => {
+                if self.is_read_only() {
+                    return Err(SqlError::new(
+                        SqlState::READ_ONLY_SQL_TRANSACTION,
+                        "cannot execute COPY FROM in a read-only transaction",
+                    ));
+                }
+                let format = match copy.options.format {
+                    plan::statement::CopyFormat::Binary => Format::Binary,
+                    _ => Format::Text,
+                };
+                let alone = matches!(self.state, State::Idle);
+                if alone {
+                    let modes = plan::statement::TransactionModes::default();
+                    self.open_block(Opener::Batch, modes);
+                }
+                let columns = columns.len() as u16;
+                let outcome = self.copy_in(compiled, format, columns, out).await;
+                let outcome = match outcome {
+                    Ok(count) if alone => self.commit_block(out).await.map(|()| count),
+                    Err(error) if alone => {
+                        self.roll_back().await;
+                        self.state = State::Idle;
+                        self.end_settings(Ending::Rollback, out);
+                        Err(error)
+                    }
+                    other => other,
+                };
+                out.complete_rows("COPY", outcome?);
+                Ok(())
+            }
+        }
+    }
+
+    async fn copy_in<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        format: Format,
+        columns: u16,
+        out: &mut O,
+    ) -> Result<u64, SqlError> {
+        self.transaction().await?.planned_at(&compiled.bound.tables);
+        let surroundings = self.surroundings();
+        let statement = compiled.bound.clone();
+        out.begin_copy_in(format, columns).await?;
+        let mut first = Vec::new();
+        let mut more = true;
+        while more && first.len() < SMALL_COPY_BYTES {
+            more = out.next_copy_bytes(&mut first).await?;
+        }
+        if more {
+            return self.copy_in_bulk(compiled, surroundings, first, out).await;
+        }
+        let mut parser = CopyParser::new(statement, surroundings.clone())?;
+        parser.push(&first)?;
+        parser.finish();
+        let mut rows = Vec::new();
+        loop {
+            let outcome = {
+                let session = SessionContext::new(self, &surroundings);
+                let row = parser.next_row(&session);
+                session.settle();
+                row
+            };
+            match outcome? {
+                Some(row) => rows.push(row),
+                None => break,
+            }
+        }
+        let count = rows.len() as u64;
+        self.insert_copied(compiled, rows, &surroundings).await?;
+        Ok(count)
+    }
+
+    /// Inserts the rows of a small COPY like those of an INSERT.
+    async fn insert_copied(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        mut rows: Vec<Vec<Value>>,
+        surroundings: &Surroundings,
+    ) -> Result<(), SqlError> {
+        let table = compiled.table.clone().expect("COPY FROM has its table prepared");
+        self.give_row_ids(&table, &mut rows).await?;
+        let from = from_part(&compiled.bound);
+        let insert = plan::statement::Insert {
+            table: table.schema.clone(),
+            source: InsertSource::Rows(Vec::new()),
+            checks: from.checks.to_vec(),
+            on_conflict: None,
+            returning: None,
+        };
+        let State::Open(block) = &mut self.state else { unreachable!("COPY runs in a block") };
+        let mut transaction = block.transaction.take().expect("made before");
+        let outcome = {
+            let session = SessionContext::new(self, surroundings);
+            let context = session.context();
+            let evaluation = Evaluation { parameters: &[], context: &context };
+            let engine = self.node.engine();
+            modify::insert(engine, &mut transaction, &table, &insert, rows, evaluation).await
+        };
+        let State::Open(block) = &mut self.state else { unreachable!("COPY runs in a block") };
+        block.transaction = Some(transaction);
+        outcome?;
+        Ok(())
+    }
+
+    /// Hands a large COPY over to the background.
+    async fn copy_in_bulk<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        surroundings: Surroundings,
+        first: Vec<u8>,
+        out: &mut O,
+    ) -> Result<u64, SqlError> {
+        let table = compiled.table.clone().expect("COPY FROM has its table prepared");
+        let snapshot = self.transaction().await?.snapshot();
+        let request = BulkRequest {
+            table: table.schema.clone(),
+            copy: Some(compiled.bound.clone()),
+            surroundings,
+            snapshot,
+        };
+        let mut load = self.node.start_bulk(request)?;
+        load.bytes(first).await?;
+        let mut more = true;
+        while more {
+            let mut piece = Vec::new();
+            more = out.next_copy_bytes(&mut piece).await?;
+            if !piece.is_empty() {
+                load.bytes(piece).await?;
+            }
+        }
+        let count = load.finish().await?;
+        if let State::Open(block) = &mut self.state {
+            block.loads.push(load);
+        }
+        Ok(count)
+    }
+
+    async fn copy_out<O: Output>(
+        &mut self,
+        copy: &Copy,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+        out: &mut O,
+    ) -> Result<(), SqlError> {
+        let options = reader_options(copy, copy_format::CopyDirection::To)?;
+        let is_binary = options.format() == CopyFormat::Binary;
+        let CopyDirection::To { query } = &copy.direction else {
+            unreachable!("asked for the output of COPY FROM")
+        };
+        let types: Vec<SqlType> =
+            query.columns.iter().map(|column| column.column_type.sql_type).collect();
+        let settings = self.text_settings();
+        let mut stream = self.analyse(compiled, QueryPart::CopyOut, parameters, out).await?;
+        let format = if is_binary { Format::Binary } else { Format::Text };
+        let has_header = options.header() != CopyHeader::Absent;
+        let writer = CopyWriter::new(options, types.len());
+        out.begin_copy_out(format, types.len() as u16);
+        let mut piece = Vec::new();
+        writer.begin(&mut piece);
+        if has_header {
+            writer.header(query.columns.iter().map(|column| &*column.name), &mut piece);
+        }
+        let mut count = 0u64;
+        let mut field = Vec::new();
+        while let Some(rows) = self.interruptible(stream.next(), out).await?? {
+            for row in rows {
+                {
+                    let mut record = writer.row(&mut piece);
+                    for (value, sql_type) in row.iter().zip(&types) {
+                        if value.is_null() {
+                            record.field(None);
+                            continue;
+                        }
+                        field.clear();
+                        if is_binary {
+                            binary_format::append_binary(value, *sql_type, &mut field);
+                        } else {
+                            text_format::append_text(value, *sql_type, &settings, &mut field);
+                        }
+                        record.field(Some(&field));
+                    }
+                }
+                out.copy_out(&piece)?;
+                piece.clear();
+                count += 1;
+                if count.is_multiple_of(ROWS_BETWEEN_DRAINS as u64) {
+                    out.drain().await?;
+                }
+            }
+        }
+        writer.end(&mut piece);
+        if !piece.is_empty() {
+            out.copy_out(&piece)?;
+        }
+        out.end_copy_out();
+        out.complete_rows("COPY", count);
+        Ok(())
+    }
+}
+
+const _: () = assert!(SMALL_COPY_BYTES < limits::TRANSACTION_BYTES_BUFFERED_MAX as usize);

@@ -1,0 +1,230 @@
+//! Changes of the schema. They are rows of the system table, written by the same transactions as all other rows; a block sees its own changes through an overlay.
+
+use std::sync::Arc;
+
+use accord::SchemaChange;
+use plan::catalog::{Catalog, CatalogChange, Role};
+use plan::ddl::Outcome;
+use plan::statement::{Ddl, PasswordChange};
+use types::{SchemaVersion, SqlState, TableId, TableSchema, Value};
+
+use crate::block::{Opener, State};
+use crate::compiled::Compiled;
+use crate::error::SqlError;
+use crate::execute::STATEMENT_TRIES_MAX;
+use crate::node::Node;
+use crate::output::Output;
+use crate::session::Session;
+use crate::settings::Ending;
+use crate::system::{self, Header, Kind};
+
+/// Changes of the schema that an open block has made.
+#[derive(Debug)]
+pub struct PendingCatalog {
+    /// The catalog with the changes.
+    pub overlay: Arc<Catalog>,
+    /// The header that COMMIT writes.
+    pub header: Header,
+}
+
+impl<N: Node> Session<N> {
+    /// Runs a change of the schema, in the open block or in a transaction of its own.
+    pub(crate) async fn change_schema<O: Output>(
+        &mut self,
+        ddl: &Ddl,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+        out: &mut O,
+    ) -> Result<(), SqlError> {
+        if self.is_read_only() {
+            return Err(SqlError::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("cannot execute {} in a read-only transaction", plan::ddl::tag(ddl)),
+            ));
+        }
+        if matches!(self.state, State::Open(_)) {
+            let tag = self.change_in_block(ddl, compiled, &parameters, out).await?;
+            out.complete(&tag);
+            return Ok(());
+        }
+        for attempt in 1.. {
+            self.open_block(Opener::Batch, plan::statement::TransactionModes::default());
+            let outcome = match self.change_in_block(ddl, compiled, &parameters, out).await {
+                Ok(tag) => self.commit_block(out).await.map(|()| tag),
+                Err(error) => {
+                    self.roll_back().await;
+                    self.state = State::Idle;
+                    self.end_settings(Ending::Rollback, out);
+                    Err(error)
+                }
+            };
+            match outcome {
+                Ok(tag) => {
+                    out.complete(&tag);
+                    return Ok(());
+                }
+                // Another change came first. What this one means now is planned anew by the caller.
+                Err(error) if error.sqlstate == SqlState::SERIALIZATION_FAILURE => {
+                    let mut error = error;
+                    error.schema_moved = attempt < STATEMENT_TRIES_MAX;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the loop above returns")
+    }
+
+    async fn change_in_block<O: Output>(
+        &mut self,
+        ddl: &Ddl,
+        compiled: &Arc<Compiled>,
+        parameters: &[Value],
+        out: &mut O,
+    ) -> Result<String, SqlError> {
+        let node = self.node.clone();
+        let engine = node.engine();
+        let committed = self.node.catalog();
+        let known = match &self.state {
+            State::Open(block) => block.catalog.as_ref().map(|pending| pending.header),
+            _ => None,
+        };
+        let transaction = self.transaction().await?;
+        let mut header = match known {
+            Some(header) => header,
+            None => {
+                let found = system::read_header(engine, transaction).await?;
+                if found.version != committed.version() {
+                    // The change that made this version is not published yet, or was published after planning.
+                    let mut error = SqlError::new(
+                        SqlState::SERIALIZATION_FAILURE,
+                        "the schema was changed by another transaction",
+                    );
+                    error.schema_moved = true;
+                    return Err(error);
+                }
+                found
+            }
+        };
+        let catalog = self.catalog();
+        let mut outcome = plan::ddl::changes(ddl, &catalog, &mut header.next_id)
+            .map_err(|error| SqlError::new(error.state, error.message.to_string()))?;
+        self.give_password(ddl, &mut outcome);
+        if outcome.changes.is_empty() {
+            return Ok(outcome.tag.to_string());
+        }
+        header.version = SchemaVersion(header.version.0 + 1);
+        let overlay = Arc::new(catalog.apply(header.version, &outcome.changes));
+        let created: Vec<Arc<TableSchema>> = outcome
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                CatalogChange::PutTable(table) => Some(table.clone()),
+                _ => None,
+            })
+            .collect();
+        node.prepare_tables(&created).await?;
+        self.write_changes(&outcome.changes, &catalog, header).await?;
+        if let State::Open(block) = &mut self.state {
+            block.catalog = Some(PendingCatalog { overlay, header });
+        }
+        for sequence in &outcome.restarted {
+            self.restart_sequence(*sequence).await?;
+        }
+        self.fill_tables(ddl, &outcome, compiled, parameters, out).await?;
+        Ok(outcome.tag.to_string())
+    }
+
+    /// Writes the rows of some changes and of the header, and claims the tables for COMMIT.
+    async fn write_changes(
+        &mut self,
+        changes: &[CatalogChange],
+        before: &Catalog,
+        header: Header,
+    ) -> Result<(), SqlError> {
+        let node = self.node.clone();
+        let engine = node.engine();
+        let transaction = self.transaction().await?;
+        for change in changes {
+            let (kind, id, payload) = system::change_row(change);
+            system::write_row(engine, transaction, kind, &id, payload).await?;
+            let claim = |table: TableId, version: Option<SchemaVersion>| SchemaChange { table, version };
+            match change {
+                CatalogChange::PutTable(table) => {
+                    let storages = storages(before.table(table.table_id).map(|old| &**old));
+                    let change = claim(table.table_id, Some(table.version));
+                    transaction.change_schema(change, storages);
+                }
+                CatalogChange::DropTable(id) => {
+                    let storages = storages(before.table(*id).map(|old| &**old));
+                    transaction.change_schema(claim(*id, None), storages);
+                }
+                CatalogChange::PutSequence(sequence) => {
+                    let change = claim(sequence.sequence_id, Some(sequence.version));
+                    transaction.change_schema(change, []);
+                }
+                CatalogChange::DropSequence(id) => {
+                    transaction.change_schema(claim(*id, None), []);
+                    let kind = Kind::SequenceState;
+                    system::write_row(engine, transaction, kind, &id.to_string(), None).await?;
+                }
+                _ => {}
+            }
+        }
+        let payload = Some(header.encode());
+        system::write_row(engine, transaction, Kind::Header, "", payload).await?;
+        Ok(())
+    }
+
+    /// Puts a sequence back to its start, inside the block.
+    async fn restart_sequence(&mut self, (id, value): (TableId, Option<i64>)) -> Result<(), SqlError> {
+        let catalog = self.catalog();
+        let Some(sequence) = catalog.sequence(id) else { return Ok(()) };
+        let start = value.unwrap_or(sequence.start);
+        let node = self.node.clone();
+        let payload = Some(crate::functions::encode_position(Some(start)));
+        let transaction = self.transaction().await?;
+        let kind = Kind::SequenceState;
+        system::write_row(node.engine(), transaction, kind, &id.to_string(), payload).await?;
+        self.sequences.forget_one(id);
+        Ok(())
+    }
+
+    /// A password in clear becomes a verifier before anything is written.
+    fn give_password(&self, ddl: &Ddl, outcome: &mut Outcome) {
+        let Ddl::PutRole { role, password } = ddl else { return };
+        let verifier = match password {
+            PasswordChange::Keep => return,
+            PasswordChange::Clear => None,
+            PasswordChange::Set(text) if text.starts_with("SCRAM-SHA-256$") => Some(text.clone()),
+            PasswordChange::Set(text) => Some(self.node.password_verifier(text)),
+        };
+        for change in &mut outcome.changes {
+            if let CatalogChange::PutRole(put) = change
+                && put.name == role.name
+            {
+                *put = Role { verifier: verifier.clone(), ..put.clone() };
+            }
+        }
+    }
+
+    /// Rows that a change of the schema makes: of CREATE TABLE AS, of a rebuilt table, of a new index.
+    async fn fill_tables<O: Output>(
+        &mut self,
+        ddl: &Ddl,
+        outcome: &Outcome,
+        compiled: &Arc<Compiled>,
+        parameters: &[Value],
+        out: &mut O,
+    ) -> Result<(), SqlError> {
+        crate::rebuild::fill(self, ddl, outcome, compiled, parameters, out).await
+    }
+}
+
+/// Where the rows and index entries of a table are.
+fn storages(table: Option<&TableSchema>) -> Vec<TableId> {
+    table.map_or_else(Vec::new, |table| {
+        let indexes = table.indexes.iter().map(|index| index.index_id);
+        std::iter::once(table.storage_id).chain(indexes).collect()
+    })
+}

@@ -1,0 +1,449 @@
+//! INSERT, UPDATE, DELETE: as one turn where that is possible, else in a transaction; and COMMIT.
+
+use std::sync::Arc;
+
+use functions::evaluate;
+use oltp::modify::{self, Evaluation, FoundRow};
+use oltp::statement::PointWrite;
+use oltp::transaction::DeferredUpdate;
+use oltp::{Changed, Engine, StatementError, Surroundings, TableRows, Targets, Transaction, resolve};
+use plan::point_plan::Access;
+use plan::statement::{Deferred, Insert, InsertSource, Statement, Update};
+use types::schema::{Partitioning, make_row_id};
+use types::{SqlState, Value, limits};
+
+use crate::analytics::{QueryPart, RowStream};
+use crate::block::{Block, Opener, State};
+use crate::compiled::Compiled;
+use crate::error::SqlError;
+use crate::execute::STATEMENT_TRIES_MAX;
+use crate::functions::SessionContext;
+use crate::node::{BulkLoad, Node};
+use crate::output::Output;
+use crate::session::Session;
+use crate::settings::Ending;
+
+/// Tries of a statement that reads a whole table beside its write: more would not help while others write.
+const WHOLE_TABLE_TRIES_MAX: u32 = 2;
+
+impl<N: Node> Session<N> {
+    /// Runs a statement that changes rows.
+    pub(crate) async fn modify<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+        out: &mut O,
+    ) -> Result<Changed, SqlError> {
+        if self.is_read_only() {
+            let command = match &compiled.bound.statement {
+                Statement::Insert(_) => "INSERT",
+                Statement::Update(_) => "UPDATE",
+                _ => "DELETE",
+            };
+            return Err(SqlError::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("cannot execute {command} in a read-only transaction"),
+            ));
+        }
+        if matches!(self.state, State::Open(_)) {
+            return self.modify_in_block(compiled, parameters, out).await;
+        }
+        if is_one_turn(compiled) {
+            return self.one_turn(compiled, parameters).await;
+        }
+        let tries = if reads_whole(compiled) { WHOLE_TABLE_TRIES_MAX } else { STATEMENT_TRIES_MAX };
+        for attempt in 1.. {
+            self.open_block(Opener::Batch, plan::statement::TransactionModes::default());
+            let outcome = match self.modify_in_block(compiled, parameters.clone(), out).await {
+                Ok(changed) => self.commit_block(out).await.map(|()| changed),
+                Err(error) => {
+                    self.roll_back().await;
+                    self.state = State::Idle;
+                    self.end_settings(Ending::Rollback, out);
+                    Err(error)
+                }
+            };
+            match outcome {
+                // Nothing has been returned yet, so the server tries again by itself.
+                Err(error)
+                    if error.sqlstate == SqlState::SERIALIZATION_FAILURE
+                        && !error.schema_moved
+                        && attempt < tries => {}
+                other => return other,
+            }
+        }
+        unreachable!("the loop above returns at its last try")
+    }
+
+    /// One transaction of known rows, evaluated where they are.
+    async fn one_turn(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+    ) -> Result<Changed, SqlError> {
+        let table = compiled.table.clone().expect("a statement of rows has its table prepared");
+        let statement = &compiled.bound;
+        let write = match &statement.statement {
+            Statement::Insert(insert) => {
+                let rows = self.literal_rows(insert, &table, &parameters).await?;
+                let surroundings = self.surroundings();
+                PointWrite::insert(statement, table, rows, parameters, surroundings)?
+            }
+            Statement::Update(update) => {
+                let surroundings = self.surroundings();
+                let addresses = self.points(&table, &update.target.access, &parameters, &surroundings)?;
+                PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
+            }
+            Statement::Delete(delete) => {
+                let surroundings = self.surroundings();
+                let addresses = self.points(&table, &delete.target.access, &parameters, &surroundings)?;
+                PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
+            }
+            other => unreachable!("no statement of rows: {other:?}"),
+        };
+        Ok(write.run(self.node.engine()).await?)
+    }
+
+    fn points(
+        &self,
+        table: &TableRows,
+        access: &Access,
+        parameters: &[Value],
+        surroundings: &Surroundings,
+    ) -> Result<Vec<types::schema::RowAddress>, SqlError> {
+        let session = SessionContext::new(self, surroundings);
+        match resolve(table, access, parameters, &session.context())? {
+            Targets::Points(addresses) => Ok(addresses),
+            other => unreachable!("one-turn statements name their rows by key: {other:?}"),
+        }
+    }
+
+    /// The stored rows of INSERT … VALUES: defaults, sequences and hidden row ids filled in.
+    async fn literal_rows(
+        &self,
+        insert: &Insert,
+        table: &TableRows,
+        parameters: &[Value],
+    ) -> Result<Vec<Vec<Value>>, SqlError> {
+        let InsertSource::Rows(expressions) = &insert.source else {
+            unreachable!("asked for literal rows of a query")
+        };
+        let surroundings = self.surroundings();
+        let mut rows = Vec::with_capacity(expressions.len());
+        for expressions in expressions {
+            rows.push(self.evaluated_row(expressions, &[], parameters, &surroundings).await?);
+        }
+        self.give_row_ids(table, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// Evaluates one row, again when a sequence had to be asked for more numbers.
+    pub(crate) async fn evaluated_row(
+        &self,
+        expressions: &[functions::Expr],
+        input: &[Value],
+        parameters: &[Value],
+        surroundings: &Surroundings,
+    ) -> Result<Vec<Value>, SqlError> {
+        loop {
+            let attempt = {
+                let session = SessionContext::new(self, surroundings);
+                let context = session.context();
+                let values: Result<Vec<Value>, _> = expressions
+                    .iter()
+                    .map(|expr| evaluate(expr, input, parameters, &context))
+                    .collect();
+                if values.is_ok() {
+                    session.settle();
+                }
+                values
+            };
+            match attempt.map_err(StatementError::from) {
+                Ok(values) => return Ok(values),
+                Err(error) if self.resolve_pending(&error).await? => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Fills in the hidden row ids of a table without primary key.
+    pub(crate) async fn give_row_ids(
+        &self,
+        table: &TableRows,
+        rows: &mut [Vec<Value>],
+    ) -> Result<(), SqlError> {
+        if table.schema.partitioning != Partitioning::RowId || rows.is_empty() {
+            return Ok(());
+        }
+        let position = usize::from(table.schema.key[0].position);
+        let (slice, first) = self.node.engine().allocate_row_ids(rows.len() as u64).await?;
+        for (number, row) in (first..).zip(rows) {
+            row[position] = Value::Int8(make_row_id(table.slices, slice, number));
+        }
+        Ok(())
+    }
+
+    /// Runs a statement inside the open block.
+    pub(crate) async fn modify_in_block<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+        out: &O,
+    ) -> Result<Changed, SqlError> {
+        let table = compiled.table.clone().expect("a statement of rows has its table prepared");
+        self.transaction().await?.planned_at(&compiled.bound.tables);
+        let surroundings = self.surroundings();
+        let source = self.source(compiled, &table, &parameters, &surroundings, out).await?;
+        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
+        let mut transaction = block.transaction.take().expect("made above");
+        let outcome = self
+            .apply_source(compiled, &table, source, &parameters, &surroundings, &mut transaction)
+            .await;
+        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
+        block.transaction = Some(transaction);
+        outcome
+    }
+
+    /// What a statement of rows works on: rows to insert, or rows to change.
+    async fn source<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        table: &TableRows,
+        parameters: &[Value],
+        surroundings: &Surroundings,
+        out: &O,
+    ) -> Result<SourceRows, SqlError> {
+        let access = match &compiled.bound.statement {
+            Statement::Insert(insert) => match &insert.source {
+                InsertSource::Rows(_) => {
+                    return Ok(SourceRows::New(self.literal_rows(insert, table, parameters).await?));
+                }
+                InsertSource::Query { values, .. } => {
+                    let part = QueryPart::Source;
+                    let queried = self.queried(compiled, part, parameters, out).await?;
+                    let mut rows = Vec::with_capacity(queried.len());
+                    for input in queried {
+                        rows.push(
+                            self.evaluated_row(values, &input, parameters, surroundings).await?,
+                        );
+                    }
+                    self.give_row_ids(table, &mut rows).await?;
+                    return Ok(SourceRows::New(rows));
+                }
+            },
+            Statement::Update(update) if update.footprint.is_none() => &update.target.access,
+            Statement::Delete(delete) if delete.footprint.is_none() => &delete.target.access,
+            _ => {
+                let part = QueryPart::Footprint;
+                let queried = self.queried(compiled, part, parameters, out).await?;
+                return Ok(SourceRows::Found(queried));
+            }
+        };
+        let session = SessionContext::new(self, surroundings);
+        Ok(SourceRows::Named(resolve(table, access, parameters, &session.context())?))
+    }
+
+    /// All rows of a query of a statement, within what a transaction buffers.
+    pub(crate) async fn queried<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        part: QueryPart,
+        parameters: &[Value],
+        out: &O,
+    ) -> Result<Vec<Vec<Value>>, SqlError> {
+        let mut stream = self.analyse(compiled, part, parameters.to_vec(), out).await?;
+        let mut rows = Vec::new();
+        while let Some(batch) = self.interruptible(stream.next(), out).await?? {
+            rows.extend(batch);
+            if rows.len() > limits::TRANSACTION_ROWS_BUFFERED_MAX {
+                return Err(SqlError::new(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    format!(
+                        "the statement changes more than {} rows",
+                        limits::TRANSACTION_ROWS_BUFFERED_MAX
+                    ),
+                )
+                .with_hint("Load large amounts with COPY, or change rows in parts."));
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn apply_source(
+        &self,
+        compiled: &Arc<Compiled>,
+        table: &TableRows,
+        source: SourceRows,
+        parameters: &[Value],
+        surroundings: &Surroundings,
+        transaction: &mut Transaction,
+    ) -> Result<Changed, SqlError> {
+        let engine = self.node.engine();
+        let statement = &compiled.bound.statement;
+        let found = match source {
+            SourceRows::New(rows) => {
+                let Statement::Insert(insert) = statement else {
+                    unreachable!("only INSERT has new rows")
+                };
+                let session = SessionContext::new(self, surroundings);
+                let context = session.context();
+                let evaluation = Evaluation { parameters, context: &context };
+                return Ok(modify::insert(engine, transaction, table, insert, rows, evaluation).await?);
+            }
+            SourceRows::Named(Targets::Points(addresses)) if may_defer(compiled) => {
+                return self
+                    .defer(compiled, table, addresses, parameters, surroundings, transaction)
+                    .await;
+            }
+            SourceRows::Named(targets) => transaction
+                .rows(engine, table, &targets)
+                .await?
+                .into_iter()
+                .map(FoundRow::from)
+                .collect(),
+            SourceRows::Found(rows) => {
+                let width = table.types.len();
+                let mut further: Vec<(Vec<u8>, Vec<Value>)> = Vec::with_capacity(rows.len());
+                let mut addresses = Vec::with_capacity(rows.len());
+                for mut row in rows {
+                    let rest = row.split_off(width);
+                    let address = table.address(&row)?;
+                    further.push((address.key.clone(), rest));
+                    addresses.push(address);
+                }
+                let targets = Targets::Points(addresses);
+                let own = transaction.rows(engine, table, &targets).await?;
+                let mut rest = further.into_iter().collect::<std::collections::BTreeMap<_, _>>();
+                own.into_iter()
+                    .map(|row| {
+                        let further = rest.remove(&row.address.key).unwrap_or_default();
+                        FoundRow { row, further }
+                    })
+                    .collect()
+            }
+        };
+        let session = SessionContext::new(self, surroundings);
+        let context = session.context();
+        let evaluation = Evaluation { parameters, context: &context };
+        let changed = match statement {
+            Statement::Update(update) => {
+                modify::update(engine, transaction, table, update, found, evaluation).await?
+            }
+            Statement::Delete(delete) => {
+                modify::delete(transaction, table, delete, found, evaluation)?
+            }
+            other => unreachable!("no statement of found rows: {other:?}"),
+        };
+        session.settle();
+        Ok(changed)
+    }
+
+    /// Keeps an UPDATE as a function of its rows until COMMIT.
+    async fn defer(
+        &self,
+        compiled: &Arc<Compiled>,
+        table: &TableRows,
+        addresses: Vec<types::schema::RowAddress>,
+        parameters: &[Value],
+        surroundings: &Surroundings,
+        transaction: &mut Transaction,
+    ) -> Result<Changed, SqlError> {
+        let update = DeferredUpdate {
+            statement: compiled.bound.clone(),
+            parameters: parameters.into(),
+            surroundings: Arc::new(surroundings.clone()),
+        };
+        let mut changed = Changed::default();
+        for address in addresses {
+            let engine = self.node.engine();
+            if transaction.defer(engine, table, address, update.clone()).await? {
+                changed.row_count += 1;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// COMMIT of a block's contents: rows, schema, loads.
+    pub(crate) async fn commit_contents(&mut self, mut block: Block<N::Bulk>) -> Result<(), SqlError> {
+        let Some(transaction) = block.transaction.take() else {
+            return match block.catalog.take() {
+                None => Ok(()),
+                Some(_) => unreachable!("a change of the schema begins a transaction"),
+            };
+        };
+        let snapshot = transaction.snapshot();
+        let node = self.node.clone();
+        let outcome = if block.loads.is_empty() {
+            if transaction.is_read_only() {
+                Ok(())
+            } else {
+                transaction.commit(node.engine()).await.map(drop).map_err(SqlError::from)
+            }
+        } else {
+            let (footprint, workload) = transaction.into_commit();
+            let loads = std::mem::take(&mut block.loads);
+            N::Bulk::commit(loads, footprint, workload).await.map(drop)
+        };
+        node.engine().end_snapshot(snapshot);
+        outcome?;
+        if let Some(pending) = block.catalog.take() {
+            node.publish_catalog(pending.overlay).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a statement of rows works on.
+enum SourceRows {
+    /// Rows to insert.
+    New(Vec<Vec<Value>>),
+    /// Rows to change, by key or range.
+    Named(Targets),
+    /// Rows to change, as an analytic query found them: stored columns, then further ones.
+    Found(Vec<Vec<Value>>),
+}
+
+/// Whether a statement is one transaction of rows known by key.
+fn is_one_turn(compiled: &Compiled) -> bool {
+    if !compiled.is_portable {
+        return false;
+    }
+    match &compiled.bound.statement {
+        Statement::Insert(insert) => {
+            matches!(&insert.source, InsertSource::Rows(rows) if rows.len() <= oltp::READ_ROWS_MAX as usize)
+        }
+        Statement::Update(update) => {
+            update.footprint.is_none()
+                && matches!(update.target.access, Access::Points(_) | Access::Nothing)
+                && !changes_key(update)
+        }
+        Statement::Delete(delete) => {
+            delete.footprint.is_none()
+                && matches!(delete.target.access, Access::Points(_) | Access::Nothing)
+        }
+        _ => false,
+    }
+}
+
+fn changes_key(update: &Update) -> bool {
+    let key = &update.target.table.key;
+    update
+        .assignments
+        .iter()
+        .any(|(position, _)| key.iter().any(|column| column.position == *position))
+}
+
+fn may_defer(compiled: &Compiled) -> bool {
+    compiled.is_portable
+        && matches!(&compiled.bound.statement,
+            Statement::Update(update) if update.deferred == Deferred::Possible)
+}
+
+fn reads_whole(compiled: &Compiled) -> bool {
+    match &compiled.bound.statement {
+        Statement::Update(update) => update.footprint.is_some(),
+        Statement::Delete(delete) => delete.footprint.is_some(),
+        Statement::Insert(insert) => matches!(insert.source, InsertSource::Query { .. }),
+        _ => false,
+    }
+}
