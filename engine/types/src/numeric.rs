@@ -8,7 +8,10 @@
 //!
 //! Encoded form (rows, pages): `kind (1) | weight (2) | display scale (2) | digits (2 each)`, little-endian.
 
+mod arithmetic;
+mod magnitude;
 mod text;
+mod transcendental;
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;

@@ -4,5 +4,12 @@
 mod convert;
 
 pub(crate) mod boolean;
+pub(crate) mod bytes;
 pub(crate) mod compare;
+mod digest;
+pub(crate) mod float;
 pub(crate) mod integer;
+pub(crate) mod numeric;
+pub(crate) mod pattern;
+mod real;
+pub(crate) mod text;

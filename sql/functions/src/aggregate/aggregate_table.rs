@@ -2,7 +2,7 @@
 
 use super::states::*;
 use super::{AggregateDefinition, AggregateId, AggregateState};
-use crate::registry::ArgumentType::{self, Any, AnyArray, AnyElement, Exactly as E};
+use crate::registry::ArgumentType::{self, Any, AnyArray, Exactly as E};
 use alloc::boxed::Box;
 use types::SqlType as T;
 

@@ -33,7 +33,7 @@ def library():
     """name -> (path, oids), own -> rows"""
     found, by_oid, own = {}, {}, []
     for path in sorted((ROOT / "library").rglob("*.rs")):
-        if path.name in ("convert.rs", "tests.rs"):
+        if path.name in ("convert.rs", "real.rs", "tests.rs"):
             continue
         module = "::".join(path.relative_to(ROOT / "library").with_suffix("").parts)
         block, oids, declared, depth = None, None, None, 0
@@ -75,6 +75,17 @@ def library():
                     for word in match.group(1).split():
                         found[word] = f"{module}::{word}"
     return found, by_oid, own
+
+def write(path, lines):
+    """Drops the names that no row uses."""
+    body = "\n".join(line for line in lines if not line.startswith("use "))
+    def narrow(line):
+        if "ArgumentType::{self" not in line:
+            return line
+        words = [word for word in ("Any", "AnyArray", "AnyElement") if re.search(rf"\b{word}\b", body)]
+        return re.sub(r"self, .*\}", "self, " + "".join(f"{word}, " for word in words) + "Exactly as E}", line)
+    (ROOT / path).parent.mkdir(exist_ok=True)
+    (ROOT / path).write_text("\n".join(map(narrow, lines)) + "\n")
 
 VOLATILITY = {"i": "V::Immutable", "s": "V::Stable", "v": "V::Volatile", "immutable": "V::Immutable", "stable": "V::Stable", "volatile": "V::Volatile"}
 
@@ -123,7 +134,7 @@ def functions():
     for name, oid, types, variadic, result, strict, volatility, target in rows:
         lines.append(f'    f({oid}, "{name}", &[{", ".join(types)}], {str(variadic).lower()}, {result}, {"S" if strict else "C"}, {volatility}, {target}),')
     lines.append("];")
-    (ROOT / "registry/function_table.rs").write_text("\n".join(lines) + "\n")
+    write("registry/function_table.rs", lines)
     return seen
 
 def operators(functions):
@@ -148,11 +159,7 @@ def operators(functions):
     for oid, name, left, right, code, commutator, negator in rows:
         lines.append(f'    o({oid}, "{name}", {left}, {right}, {code}, {commutator}, {negator}),')
     lines.append("];")
-    text = "\n".join(lines) + "\n"
-    body = "\n".join(lines[7:])
-    words = [word for word in ("Any", "AnyArray", "AnyElement") if re.search(rf"\b{word}\b", body)]
-    text = text.replace("ArgumentType::{self, Any, AnyArray, AnyElement, Exactly as E}", "ArgumentType::{self, " + "".join(f"{word}, " for word in words) + "Exactly as E}")
-    (ROOT / "registry/operator_table.rs").write_text(text)
+    write("registry/operator_table.rs", lines)
 
 def casts(functions):
     rows = []
@@ -181,8 +188,7 @@ def casts(functions):
     for _, _, a, b, kind, how in rows:
         lines.append(f"    c(T::{a}, T::{b}, K::{kind}, {how}),")
     lines.append("];")
-    (ROOT / "cast").mkdir(exist_ok=True)
-    (ROOT / "cast/cast_table.rs").write_text("\n".join(lines) + "\n")
+    write("cast/cast_table.rs", lines)
 
 def aggregates():
     sources = [ROOT / "aggregate/states.rs", *sorted((ROOT / "aggregate/states").glob("*.rs"))]
@@ -206,7 +212,7 @@ def aggregates():
              "    make: fn(&[T]) -> Box<dyn AggregateState>,", ") -> AggregateDefinition {",
              "    let id = AggregateId(id);", "    AggregateDefinition { id, name, arguments, returns, skips_nulls, make }", "}", "",
              "#[rustfmt::skip]", f"pub(super) static AGGREGATES: [AggregateDefinition; {len(rows)}] = [", *rows, "];"]
-    (ROOT / "aggregate/aggregate_table.rs").write_text("\n".join(lines) + "\n")
+    write("aggregate/aggregate_table.rs", lines)
 
 known = functions()
 operators(known)
