@@ -151,7 +151,7 @@ impl Table {
         key
     }
 
-    fn row(&self, prng: &mut Prng, number: u64) -> Vec<Value> {
+    pub fn row(&self, prng: &mut Prng, number: u64) -> Vec<Value> {
         (0..self.types.len())
             .map(|at| {
                 if prng.below(100) < u64::from(self.nulls[at]) {
