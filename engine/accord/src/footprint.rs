@@ -191,6 +191,17 @@ impl Footprint {
         self.above
     }
 
+    /// Whether anything is written.
+    pub fn writes(&self) -> bool {
+        self.points.iter().any(|point| point.access.writes())
+            || self.ranges.iter().any(|range| range.access.writes())
+    }
+
+    /// Bytes of all keys: a first guess of what a transaction that writes them will log.
+    pub fn key_byte_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Whether nothing is touched.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty() && self.ranges.is_empty()

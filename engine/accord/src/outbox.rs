@@ -49,6 +49,11 @@ impl Outbox {
         self.held.len()
     }
 
+    /// The first log position that an output waits for.
+    pub fn first_held(&self) -> Option<LogPosition> {
+        self.held.front().map(|held| held.needs)
+    }
+
     /// The log is durable through this.
     pub const fn durable(&self) -> LogPosition {
         self.durable

@@ -35,7 +35,7 @@ use crate::workload::{Abort, Record};
 
 use floors::Floors;
 use read::Reads;
-use registry::{Registry, Waiter};
+use registry::{Decision, Registry, Waiter};
 use snapshot::Snapshots;
 use turn::Turn;
 
@@ -157,10 +157,20 @@ impl Replica {
         self.outbox.slot()
     }
 
-    /// No read of a snapshot that began or will begin on this core is below this. Garbage collection drops nothing that
-    /// a read at the smallest of all cores' floors would see.
+    /// No read that began or will begin on this core is below this, of a snapshot or of a transaction. Garbage collection
+    /// drops nothing that a read at the smallest of all cores' floors would see.
     pub fn snapshot_floor(&self) -> Timestamp {
-        self.snapshots.oldest_open().unwrap_or(Timestamp::MAX).min(self.clock.highest())
+        let open = self.snapshots.oldest_open().unwrap_or(Timestamp::MAX);
+        let registered = self.registry.iter().map(|(_, registered)| match registered.decision {
+            Decision::Undecided { floor } => floor,
+            Decision::Decided { execute_at } => execute_at,
+        });
+        registered.min().unwrap_or(Timestamp::MAX).min(open).min(self.clock.highest())
+    }
+
+    /// The first position of this core's log that an output waits for; [`Event::Durable`] for it is awaited.
+    pub fn first_held(&self) -> Option<LogPosition> {
+        self.outbox.first_held()
     }
 
     /// The highest timestamp minted or received here.
