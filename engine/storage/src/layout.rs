@@ -1,7 +1,7 @@
 //! How the rows of a storage table are laid out: what storage must know to turn rows into columns and back, and nothing else of a schema.
 //!
 //! ```text
-//! table (4) | columns (2) { type code (1) | missing value (tagged) }* | key columns (2) { position (2) | order (1) }*
+//! table (4) | columns (2) { id (2) | type code (1) | missing value (tagged) }* | key columns (2) { position (2) | order (1) }*
 //! order: bit 0 descending, bits 1-2: 0 never NULL, 1 NULLs first, 2 NULLs last
 //! ```
 //! A layout is logged in the batch of the statement that makes the table or adds the column, so it is durable before any such row. Columns are only ever
@@ -11,11 +11,13 @@ use types::codec::{DecodeError, Decoder, Encoder};
 use types::key::{KeyOrder, Nulls};
 use types::limits::COLUMNS_MAX;
 use types::schema::{IndexSchema, KeyColumn, TableSchema};
-use types::{SqlType, TableId, Value};
+use types::{ColumnId, SqlType, TableId, Value};
 
 /// One stored column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayoutColumn {
+    /// Identity within the table.
+    pub id: ColumnId,
     /// Its type.
     pub sql_type: SqlType,
     /// What rows hold that were written before it was added.
@@ -40,6 +42,7 @@ impl TableLayout {
             .columns
             .iter()
             .map(|column| LayoutColumn {
+                id: column.id,
                 sql_type: column.column_type.sql_type,
                 missing: column.missing.clone(),
             })
@@ -55,6 +58,7 @@ impl TableLayout {
             .map(|position| {
                 let column = &schema.columns[usize::from(*position)];
                 LayoutColumn {
+                    id: column.id,
                     sql_type: column.column_type.sql_type,
                     missing: column.missing.clone(),
                 }
@@ -85,6 +89,7 @@ impl TableLayout {
         encoder.u32(self.table.0);
         encoder.u16(u16::try_from(self.columns.len()).expect("column count is bounded"));
         for column in &self.columns {
+            encoder.u16(column.id.0);
             encoder.u8(column.sql_type.code());
             encoder.value(&column.missing);
         }
@@ -110,9 +115,10 @@ impl TableLayout {
         }
         let mut columns = Vec::new();
         for _ in 0..column_count {
+            let id = ColumnId(decoder.u16()?);
             let error = decoder.invalid("column type");
             let sql_type = SqlType::from_code(decoder.u8()?).ok_or(error)?;
-            columns.push(LayoutColumn { sql_type, missing: decoder.value()? });
+            columns.push(LayoutColumn { id, sql_type, missing: decoder.value()? });
         }
         let key_count = usize::from(decoder.u16()?);
         let mut key = Vec::new();
@@ -142,10 +148,14 @@ pub(crate) mod tests {
 
     /// A table of bigint columns with the first as its key.
     pub(crate) fn layout(table: u32, columns: usize) -> TableLayout {
-        let column = LayoutColumn { sql_type: SqlType::Int8, missing: Value::Int8(5) };
+        let column = |id| LayoutColumn {
+            id: ColumnId(id as u16),
+            sql_type: SqlType::Int8,
+            missing: Value::Int8(5),
+        };
         TableLayout {
             table: TableId(table),
-            columns: vec![column; columns],
+            columns: (0..columns).map(column).collect(),
             key: vec![KeyColumn { position: 0, order: KeyOrder::PRIMARY }],
         }
     }

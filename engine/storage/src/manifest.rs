@@ -170,7 +170,14 @@ async fn create_file(
     let frame = encode_frame(name, 0, &state.to_edit().encode());
     let capacity = bytes_min.max(8 * frame.len() as u64).next_multiple_of(BLOCK_BYTES as u64);
     let path = directory.join(name.file_name());
-    let file = disk.open(&path, OpenMode::CreateOrOpen).await?;
+    let file = match disk.open(&path, OpenMode::CreateNew).await {
+        // Left by an attempt that ran out of space, or that a crash ended.
+        Err(error) if error.kind() == DiskErrorKind::AlreadyExists => {
+            disk.remove(&path).await?;
+            disk.open(&path, OpenMode::CreateNew).await?
+        }
+        opened => opened?,
+    };
     disk.allocate_zeroed(&file, ByteOffset(0), ByteCount(capacity)).await?;
     let next_offset = frame.len() as u64;
     disk.write_and_sync(&file, vec![(ByteOffset(0), frame)]).await?;

@@ -14,7 +14,16 @@ use crate::position::{LogAddress, LogPosition};
 /// Levels of the tree. Level zero holds what was flushed or published; its files may overlap. Files of one level below do not.
 pub const LEVELS: usize = 7;
 
-/// A file as one shard's manifest names it.
+/// A piece of a file: the run of slices that begins with `first_slice`. A file shared by shards, or compacted slice by slice, has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceId {
+    /// The file.
+    pub file: SstableId,
+    /// Where the run begins.
+    pub first_slice: SliceId,
+}
+
+/// A piece of a file as one shard's manifest names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileEntry {
     /// The file.
@@ -23,7 +32,7 @@ pub struct FileEntry {
     pub table: TableId,
     /// Its level.
     pub level: u8,
-    /// First and last slice that this shard reads in it; a file may hold slices of other shards too.
+    /// First and last slice that are read in it; the file may hold others too.
     pub slices: (SliceId, SliceId),
     /// Row versions in the whole file.
     pub row_count: u64,
@@ -43,7 +52,7 @@ pub struct VersionEdit {
     /// Files that become part of the shard's version.
     pub added: Vec<FileEntry>,
     /// Files that are no longer part of it.
-    pub removed: Vec<SstableId>,
+    pub removed: Vec<PieceId>,
     /// Through which position of each log the shard's files are now complete.
     pub through: Vec<LogAddress>,
     /// Publication records whose files are in `added`.
@@ -85,6 +94,16 @@ fn decode_optional_timestamp(
 }
 
 impl FileEntry {
+    /// Its name within a shard's state.
+    pub const fn piece(&self) -> PieceId {
+        PieceId { file: self.file, first_slice: self.slices.0 }
+    }
+
+    /// Whether a slice is read in it.
+    pub fn holds(&self, slice: SliceId) -> bool {
+        self.slices.0 <= slice && slice <= self.slices.1
+    }
+
     pub(crate) fn encode(&self, encoder: &mut Encoder) {
         encoder.u64(self.file.0);
         encoder.u32(self.table.0);
@@ -128,7 +147,10 @@ impl VersionEdit {
         encoder.u32(self.added.len() as u32);
         self.added.iter().for_each(|entry| entry.encode(&mut encoder));
         encoder.u32(self.removed.len() as u32);
-        self.removed.iter().for_each(|file| encoder.u64(file.0));
+        for piece in &self.removed {
+            encoder.u64(piece.file.0);
+            encoder.u16(piece.first_slice.0);
+        }
         for addresses in [&self.through, &self.published] {
             encoder.u32(addresses.len() as u32);
             addresses.iter().for_each(|address| encode_address(address, &mut encoder));
@@ -153,8 +175,9 @@ impl VersionEdit {
         for _ in 0..decoder.count(58, "files added")? {
             edit.added.push(FileEntry::decode(decoder)?);
         }
-        for _ in 0..decoder.count(8, "files removed")? {
-            edit.removed.push(SstableId(decoder.u64()?));
+        for _ in 0..decoder.count(10, "files removed")? {
+            let file = SstableId(decoder.u64()?);
+            edit.removed.push(PieceId { file, first_slice: SliceId(decoder.u16()?) });
         }
         for _ in 0..decoder.count(12, "positions")? {
             edit.through.push(decode_address(decoder)?);
@@ -183,7 +206,7 @@ impl VersionEdit {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShardState {
     /// The files of the shard.
-    pub files: BTreeMap<SstableId, FileEntry>,
+    pub files: BTreeMap<PieceId, FileEntry>,
     /// Through which position of each log they are complete.
     pub through: BTreeMap<LogId, LogPosition>,
     /// Publication records above those positions whose files are installed.
@@ -214,13 +237,13 @@ impl ShardState {
     /// # Errors
     /// If it removes a file that is not there or adds one that is. The state is then half changed and useless.
     pub fn apply(&mut self, edit: &VersionEdit) -> Result<(), EditMisfit> {
-        for file in &edit.removed {
-            if self.files.remove(file).is_none() {
-                return Err(EditMisfit { file: *file });
+        for piece in &edit.removed {
+            if self.files.remove(piece).is_none() {
+                return Err(EditMisfit { file: piece.file });
             }
         }
         for entry in &edit.added {
-            if self.files.insert(entry.file, *entry).is_some() {
+            if self.files.insert(entry.piece(), *entry).is_some() {
                 return Err(EditMisfit { file: entry.file });
             }
         }
@@ -318,7 +341,7 @@ mod tests {
         let mut state = ShardState::default();
         state.apply(&edit).expect("fits");
         assert_eq!(state.published.len(), 1);
-        let removal = VersionEdit { removed: vec![SstableId(1)], ..VersionEdit::default() };
+        let removal = VersionEdit { removed: vec![entry(1).piece()], ..VersionEdit::default() };
         state.apply(&removal).expect("fits");
         assert!(state.clone().apply(&removal).is_err());
         let mut again = ShardState::default();

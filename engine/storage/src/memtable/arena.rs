@@ -14,6 +14,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use sstable::SortedRun;
 use types::{SliceId, TableId, Timestamp};
 
 use crate::position::LogPosition;
@@ -28,7 +29,7 @@ pub struct Chunk {
     published: AtomicUsize,
     sealed: AtomicBool,
     /// Filled once, by the first background reader after the chunk was sealed.
-    pub(super) order: OnceLock<Arc<[u32]>>,
+    pub(super) run: OnceLock<Arc<SortedRun>>,
 }
 
 // SAFETY: see the file's safety argument: the only interior mutation is by the one writer, above `published`, where no reader looks.
@@ -171,7 +172,7 @@ impl ChunkWriter {
             bytes,
             published: AtomicUsize::new(0),
             sealed: AtomicBool::new(false),
-            order: OnceLock::new(),
+            run: OnceLock::new(),
         });
         ChunkWriter { chunk, length: 0 }
     }

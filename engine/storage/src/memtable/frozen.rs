@@ -1,17 +1,15 @@
 //! Frozen views: what leaves the shard core. A list of chunks and how much of each belongs to the view; taking one copies and sorts nothing.
 //!
-//! Sorting is for background cores. The order of a sealed chunk is worked out once, by whoever needs it first, and kept with the chunk for every later
-//! view; only the chunk that was still open is sorted anew for each view. Rows are ordered by (slice, key, execute_at descending).
+//! Turning a chunk into a sorted run is for background cores. That of a sealed chunk is made once, by whoever needs it first, and kept with the
+//! chunk for every later view; only the chunk that was still open is decoded anew for each view. Order: slice, key, execute_at descending.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use sstable::{RowContent, SortedRun};
 use types::{TableId, Timestamp};
 
 use super::arena::{Chunk, Entry};
-
-/// Offsets of a chunk's entries in row order.
-type SortedOrder = Arc<[u32]>;
 
 /// A chunk and how much of it belongs to a view.
 #[derive(Clone, Debug)]
@@ -21,20 +19,34 @@ struct FrozenChunk {
 }
 
 impl FrozenChunk {
-    fn order(&self) -> SortedOrder {
+    fn run(&self) -> Arc<SortedRun> {
         let whole = self.chunk.is_sealed() && self.length == self.chunk.published();
         if whole {
-            return self.chunk.order.get_or_init(|| self.sort()).clone();
+            return self.chunk.run.get_or_init(|| self.sort()).clone();
         }
         self.sort()
     }
 
-    fn sort(&self) -> SortedOrder {
-        let mut order: Vec<u32> = self.chunk.entry_offsets(self.length).collect();
-        order.sort_unstable_by(|a, b| {
+    fn sort(&self) -> Arc<SortedRun> {
+        let mut offsets: Vec<u32> = self.chunk.entry_offsets(self.length).collect();
+        // Of two entries for the very same version the later one counts.
+        offsets.sort_unstable_by(|a, b| {
             compare(&self.chunk.entry(*a), &self.chunk.entry(*b)).then(b.cmp(a))
         });
-        order.into()
+        offsets.dedup_by(|later, kept| {
+            compare(&self.chunk.entry(*later), &self.chunk.entry(*kept)) == Ordering::Equal
+        });
+        let mut run = SortedRun::new();
+        for offset in offsets {
+            let entry = self.chunk.entry(offset);
+            run.push(sstable::RowVersion {
+                slice: entry.slice,
+                key: entry.key,
+                execute_at: entry.execute_at,
+                content: entry.row.map_or(RowContent::Tombstone, RowContent::Row),
+            });
+        }
+        Arc::new(run)
     }
 }
 
@@ -57,7 +69,12 @@ pub struct FrozenTable {
 impl FrozenTable {
     /// A view without rows.
     pub fn empty(table: TableId) -> FrozenTable {
-        FrozenTable { table, chunks: Vec::new(), lowest: Timestamp::MAX, highest: Timestamp::ZERO }
+        FrozenTable {
+            table,
+            chunks: Vec::new(),
+            lowest: Timestamp::MAX,
+            highest: Timestamp::ZERO,
+        }
     }
 
     /// Adds a chunk of the same table, newer than those added before.
@@ -106,46 +123,8 @@ impl FrozenTable {
         self.chunks.iter().map(|chunk| chunk.length).sum()
     }
 
-    /// The rows in order. Work for a background core: sorts what is not sorted yet.
-    pub fn sorted(&self) -> SortedRows {
-        let mut order = Vec::new();
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            order.extend(chunk.order().iter().map(|offset| (number as u32, *offset)));
-        }
-        let entry = |place: &(u32, u32)| self.chunks[place.0 as usize].chunk.entry(place.1);
-        // The order of each chunk is a sorted run, which the stable sort merges.
-        order.sort_by(|a, b| compare(&entry(a), &entry(b)).then(b.cmp(a)));
-        order.dedup_by(|later, kept| compare(&entry(later), &entry(kept)) == Ordering::Equal);
-        SortedRows { chunks: self.chunks.clone(), order }
-    }
-}
-
-/// The rows of a view in the order (slice, key, execute_at descending), without duplicates.
-#[derive(Clone, Debug)]
-pub struct SortedRows {
-    chunks: Vec<FrozenChunk>,
-    order: Vec<(u32, u32)>,
-}
-
-impl SortedRows {
-    /// Row versions.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// True without rows.
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    /// The version at `index`.
-    pub fn get(&self, index: usize) -> Entry<'_> {
-        let (chunk, offset) = self.order[index];
-        self.chunks[chunk as usize].chunk.entry(offset)
-    }
-
-    /// All versions in order.
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        (0..self.order.len()).map(|index| self.get(index))
+    /// The rows as sorted runs, one a chunk, newest chunk first. Work for a background core: turns what was not turned yet.
+    pub fn runs(&self) -> Vec<Arc<SortedRun>> {
+        self.chunks.iter().rev().map(FrozenChunk::run).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sstable::{RowContent, RunCursor, VersionMerge};
 use types::prng::Prng;
 use types::{SliceId, TableId, Timestamp};
 
@@ -56,13 +57,18 @@ fn agrees_with_a_map() {
         }
         let mut view = FrozenTable::empty(table);
         memtable.freeze_into(&mut view);
-        let sorted = view.sorted();
-        assert_eq!(sorted.len(), model.len());
-        for (entry, ((slice, key, micros), row)) in sorted.iter().zip(&model) {
-            assert_eq!((entry.slice.0, entry.key), (*slice, &key[..]));
-            assert_eq!(entry.execute_at, at(micros.0));
-            assert_eq!(entry.row, row.as_deref());
+        let sources: Vec<RunCursor> = view.runs().into_iter().map(RunCursor::new).collect();
+        let mut merge = VersionMerge::new(sources, Timestamp::ZERO, |_, _| true);
+        for ((slice, key, micros), row) in &model {
+            let Ok(version) = merge.next_version();
+            let version = version.expect("as many as the model has");
+            assert_eq!((version.slice.0, version.key), (*slice, &key[..]));
+            assert_eq!(version.execute_at, at(micros.0));
+            let content = row.as_deref().map_or(RowContent::Tombstone, RowContent::Row);
+            assert_eq!(version.content, content);
         }
+        let Ok(end) = merge.next_version();
+        assert!(end.is_none());
         for slice in 0..3u16 {
             let from = key_of(&mut prng);
             let mut scan = memtable.scan(table, SliceId(slice), &from);
@@ -98,7 +104,8 @@ fn a_frozen_view_never_changes() {
     memtable.seal();
     drop(memtable);
     for (view, count) in views {
-        assert_eq!(view.sorted().len(), count);
+        let rows: usize = view.runs().iter().map(|run| run.len()).sum();
+        assert_eq!(rows, count);
         assert_eq!(view.highest_execute_at(), at(count as u64));
     }
 }
