@@ -127,14 +127,11 @@ pub async fn open(
     let (log_file, segments) =
         prepare_log(platform, path, &next, recovered.log_bytes, &options).await?;
     write_identity(disk, path, &next).await?;
-    let mut report = recovered.report;
+    let mut report = recovered.report.clone();
     report.orphans_removed = remove_leftovers(disk, path, &next, &recovered).await?;
     prepare_reserve(disk, path, &options).await?;
-    let progress = Arc::new(LogProgress::new(
-        next.first_log,
-        shard_count,
-        SegmentIndex(segments as u32),
-    ));
+    let progress =
+        Arc::new(LogProgress::new(next.first_log, shard_count, SegmentIndex(segments as u32)));
     let reservation =
         recovered.states.iter().map(|state| state.reservation).max().unwrap_or_default();
     let shards = shard_starts(recovered.states, &recovered.files, shard_count, segments as u32);
@@ -203,13 +200,9 @@ fn nothing_to_recover(io: &dyn BlockIo, path: &Path, shard_count: u16) -> Recove
     }
 }
 
-async fn read_identity(
-    platform: &Platform,
-    path: &Path,
-) -> Result<Option<Identity>, StorageError> {
+async fn read_identity(platform: &Platform, path: &Path) -> Result<Option<Identity>, StorageError> {
     let disk = &*platform.disk;
-    let names: Vec<String> =
-        disk.list(path).await?.into_iter().map(|entry| entry.name).collect();
+    let names: Vec<String> = disk.list(path).await?.into_iter().map(|entry| entry.name).collect();
     let bytes = if names.iter().any(|name| name == IDENTITY_FILE_NAME) {
         let file = disk.open(&path.join(IDENTITY_FILE_NAME), OpenMode::ReadOnly).await?;
         let buffer = AlignedBuf::zeroed(IDENTITY_BYTES);
@@ -311,8 +304,7 @@ async fn write_manifests(
     options: &StorageOptions,
 ) -> Result<(), StorageError> {
     for (shard, state) in states.iter().enumerate() {
-        let name =
-            ManifestName { start: identity.start, shard: ShardId(shard as u16), number: 0 };
+        let name = ManifestName { start: identity.start, shard: ShardId(shard as u16), number: 0 };
         ManifestWriter::create(disk, path, name, state.clone(), options.manifest_bytes).await?;
     }
     Ok(())
@@ -330,8 +322,7 @@ async fn prepare_log(
     let file = disk.open(&path.join(LOG_FILE_NAME), OpenMode::CreateOrOpen).await?;
     let segment_bytes = identity.segment_blocks.bytes();
     let there = log_bytes / segment_bytes;
-    let wanted =
-        u64::from(identity.shard_count) * u64::from(options.segments_per_shard);
+    let wanted = u64::from(identity.shard_count) * u64::from(options.segments_per_shard);
     if there < wanted {
         // A part of a segment at the end, left by a crash while the file grew, is written over.
         let offset = ByteOffset(there * segment_bytes);
@@ -352,8 +343,8 @@ async fn remove_leftovers(
     let mut removed = 0;
     let mut any = false;
     for name in &recovered.names {
-        let orphan = parse_table_file_name(name)
-            .is_some_and(|file| !recovered.files.contains_key(&file));
+        let orphan =
+            parse_table_file_name(name).is_some_and(|file| !recovered.files.contains_key(&file));
         let outdated =
             ManifestName::parse(name).is_some_and(|manifest| manifest.start != identity.start);
         if !orphan && !outdated {

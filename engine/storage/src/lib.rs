@@ -59,7 +59,7 @@ pub use directory::{DataDirectory, OpenedDirectory, ShardStart};
 pub use error::{StorageError, StorageErrorKind};
 pub use files::{FileRegistry, Piece, TableFile, parse_table_file_name, table_file_name};
 pub use layout::{LayoutColumn, TableLayout};
-pub use memtable::{FrozenTable, RowBytes, RowVersion};
+pub use memtable::{FrozenChunk, FrozenTable, RowBytes, RowVersion};
 pub use options::{OptionError, StorageOptions};
 pub use pins::{Pin, PinSummary};
 pub use position::{LogAddress, LogPosition};

@@ -153,9 +153,7 @@ fn pick_job(inner: &TreeInner, turn: u64) -> Option<Job> {
         job_bytes: options.file_bytes.0.saturating_mul(8),
     };
     let version = inner.version.borrow().clone();
-    pick(&version, &limits, turn, &|table| {
-        inner.is_dropped(table) || inner.layout(table).is_none()
-    })
+    pick(&version, &limits, turn, &|table| inner.is_dropped(table) || inner.layout(table).is_none())
 }
 
 /// Flushes frozen memtables, oldest first, until none is left.

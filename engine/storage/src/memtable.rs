@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use types::{LogId, SliceId, TableId, Timestamp};
 
 pub use arena::{Chunk, Entry};
-pub use frozen::FrozenTable;
+pub use frozen::{FrozenChunk, FrozenTable};
 
 use crate::position::{LogAddress, LogPosition};
 use crate::write_batch::RowWrite;

@@ -59,11 +59,10 @@ impl Pin {
     /// # Errors
     /// [`StorageError::PinExpired`] if it does not.
     pub fn renew(&self, until: MonotonicNanos) -> Result<(), StorageError> {
-        let renewed = self.shared.lease_until.fetch_update(
-            Ordering::AcqRel,
-            Ordering::Acquire,
-            |lease| (lease > 0).then_some(lease.max(until.0)),
-        );
+        let renewed =
+            self.shared.lease_until.fetch_update(Ordering::AcqRel, Ordering::Acquire, |lease| {
+                (lease > 0).then_some(lease.max(until.0))
+            });
         renewed
             .map(|_| ())
             .map_err(|_| StorageError::PinExpired { holder: self.shared.holder.clone() })

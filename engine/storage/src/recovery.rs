@@ -184,12 +184,13 @@ pub(crate) fn survey_log(
     directory: &Path,
     identity: &Identity,
     names: &[String],
+    mode: OpenMode,
 ) -> Result<FoundLogs, StorageError> {
     let mut survey = LogSurvey::new(identity.segment_blocks);
     if !names.iter().any(|name| name == LOG_FILE_NAME) {
         return Ok(FoundLogs { file: None, log_bytes: 0, survey });
     }
-    let file = io.open(&directory.join(LOG_FILE_NAME), OpenMode::ReadWrite)?;
+    let file = io.open(&directory.join(LOG_FILE_NAME), mode)?;
     let log_bytes = io.file_bytes(&file)?.0;
     read_blocks(io, &file, 0, log_bytes / BLOCK_BYTES as u64, &mut |number, block| {
         survey.add_block(block, number);
@@ -390,7 +391,7 @@ pub(crate) fn recover(
 ) -> Result<Recovered, StorageError> {
     let names: Vec<String> = io.list(directory)?.into_iter().map(|entry| entry.name).collect();
     let (states, repaired_frames) = read_states(io, directory, identity, &names)?;
-    let found = survey_log(io, directory, identity, &names)?;
+    let found = survey_log(io, directory, identity, &names, OpenMode::ReadOnly)?;
     let mut entries: Vec<FileEntry> =
         states.iter().flat_map(|state| state.files.values().copied()).collect();
     let mut replay = Replay {
@@ -420,12 +421,18 @@ pub(crate) fn recover(
     entries.extend(published);
     let registry =
         Arc::new(FileRegistry::new(directory.to_path_buf(), free_table_id(&names, &entries)));
-    let pieces = flush_recovered(io, cancel, &registry, options, FlushOf {
-        memtable: &memtable,
-        layouts: &layouts,
-        dropped: &dropped,
-        cuts: shard_cuts(identity, shard_count),
-    })?;
+    let pieces = flush_recovered(
+        io,
+        cancel,
+        &registry,
+        options,
+        FlushOf {
+            memtable: &memtable,
+            layouts: &layouts,
+            dropped: &dropped,
+            cuts: shard_cuts(identity, shard_count),
+        },
+    )?;
     entries.extend(pieces.iter().map(|piece| piece.entry));
     entries.retain(|entry| !dropped.contains(&entry.table));
     let mut files: BTreeMap<SstableId, Arc<TableFile>> =
@@ -475,10 +482,9 @@ fn flush_recovered(
             view
         })
         .collect();
-    let tables = with_layouts(
-        views,
-        &|table| of.layouts.get(&table).cloned().map(Arc::new),
-        &|table| of.dropped.contains(&table),
-    )?;
+    let tables =
+        with_layouts(views, &|table| of.layouts.get(&table).cloned().map(Arc::new), &|table| {
+            of.dropped.contains(&table)
+        })?;
     write_files(io, cancel, registry, options, &FlushInput { tables, cuts: of.cuts })
 }

@@ -73,7 +73,12 @@ impl FileCursor<'_> {
     ///
     /// # Errors
     /// The pages that are missing.
-    fn settle(&mut self, slice: SliceId, start: &[u8], page_of: PageOf<'_>) -> Result<(), Vec<MissingPage>> {
+    fn settle(
+        &mut self,
+        slice: SliceId,
+        start: &[u8],
+        page_of: PageOf<'_>,
+    ) -> Result<(), Vec<MissingPage>> {
         loop {
             if let Some(page) = &self.page {
                 if self.row < page.rows.len() {
@@ -159,8 +164,11 @@ pub(crate) enum RangeAnswer {
 
 fn pages_of(piece: &Piece, read: &RangeRead) -> Vec<PageId> {
     let at = |key: &[u8]| Some(Position { slice: read.slice, key: key.to_vec() });
-    let after_slice =
-        read.slice.0.checked_add(1).map(|slice| Position { slice: SliceId(slice), key: Vec::new() });
+    let after_slice = read
+        .slice
+        .0
+        .checked_add(1)
+        .map(|slice| Position { slice: SliceId(slice), key: Vec::new() });
     let request = ScanRequest {
         positions: PositionRange {
             start: at(&read.start),

@@ -106,8 +106,7 @@ pub(crate) async fn fetch_pages(
     let mut pending: Vec<(Fetch, Vec<PendingRead>)> = Vec::with_capacity(missing.len());
     for wanted in missing {
         let metadata = &wanted.piece.file.metadata;
-        let fetch =
-            Fetch::new(metadata, &[wanted.page], &metadata.all_columns(), Joining::POINT);
+        let fetch = Fetch::new(metadata, &[wanted.page], &metadata.all_columns(), Joining::POINT);
         let reads = fetch
             .ranges()
             .iter()

@@ -212,7 +212,16 @@ impl<'a> FileSequence<'a> {
         sizes: TableOptions,
         level: u8,
     ) -> FileSequence<'a> {
-        FileSequence { io, cancel, registry, layout, sizes, level, open: None, finished: Vec::new() }
+        FileSequence {
+            io,
+            cancel,
+            registry,
+            layout,
+            sizes,
+            level,
+            open: None,
+            finished: Vec::new(),
+        }
     }
 
     /// The last slice of the open file; nothing if none is open.

@@ -144,8 +144,7 @@ impl Tree {
         start: ShardStart,
     ) -> Result<Tree, StorageError> {
         let options = &directory.options;
-        let name =
-            ManifestName { start: directory.identity.start, shard: start.shard, number: 0 };
+        let name = ManifestName { start: directory.identity.start, shard: start.shard, number: 0 };
         let manifest = ManifestWriter::open(
             &*platform.disk,
             &directory.path,
@@ -178,8 +177,7 @@ impl Tree {
             }
         }
         let layouts = start.state.layouts.iter();
-        let layouts =
-            layouts.map(|(table, layout)| (*table, Arc::new(layout.clone()))).collect();
+        let layouts = layouts.map(|(table, layout)| (*table, Arc::new(layout.clone()))).collect();
         let inner = Rc::new(TreeInner {
             shard: start.shard,
             slices,
@@ -584,8 +582,7 @@ impl Tree {
         let mut participants = Participants::one(inner.shard);
         publication.files.iter().for_each(|(shard, _)| participants.add(*shard));
         let payload = publication.encode();
-        let position =
-            inner.log.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
+        let position = inner.log.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
         let address = LogAddress { log: inner.log.log_id(), position };
         publication.definitions.iter().for_each(|layout| self.define(layout));
         if publication.files.iter().any(|(shard, _)| *shard == inner.shard) {
@@ -848,12 +845,10 @@ impl TreeInner {
                     missing.push(MissingPage { piece: piece.clone(), page });
                 }
                 FileLookup::Found { execute_at, row } => {
-                    let newer =
-                        found.as_ref().is_none_or(|found| found.execute_at < execute_at);
+                    let newer = found.as_ref().is_none_or(|found| found.execute_at < execute_at);
                     if newer {
                         let row = row.map(|row| RowBytes::Owned(row.into()));
-                        found =
-                            Some(RowVersion { execute_at, position: LogPosition::NONE, row });
+                        found = Some(RowVersion { execute_at, position: LogPosition::NONE, row });
                     }
                     if mutants::live(POINT_READ_STOPS_AT_FIRST) {
                         return Ok(known(found));

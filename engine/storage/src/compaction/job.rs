@@ -17,7 +17,9 @@ use super::picker::Job;
 use crate::error::StorageError;
 use crate::files::{FileRegistry, Piece, cover, table_damage};
 use crate::layout::TableLayout;
-use crate::mutants::{TABLE_NAME_NOT_DURABLE, TOMBSTONE_DROPPED_EARLY, VERSIONS_ABOVE_FLOOR_DROPPED};
+use crate::mutants::{
+    TABLE_NAME_NOT_DURABLE, TOMBSTONE_DROPPED_EARLY, VERSIONS_ABOVE_FLOOR_DROPPED,
+};
 use crate::options::StorageOptions;
 use crate::table_writer::{FileSequence, table_options};
 use crate::version_edit::{FileEntry, PieceId, VersionEdit};
@@ -43,8 +45,7 @@ impl<'a> PieceSource<'a> {
         piece: Arc<Piece>,
         slices: (SliceId, SliceId),
     ) -> Result<PieceSource<'a>, StorageError> {
-        let slices =
-            (slices.0.max(piece.entry.slices.0), slices.1.min(piece.entry.slices.1));
+        let slices = (slices.0.max(piece.entry.slices.0), slices.1.min(piece.entry.slices.1));
         let request = ScanRequest {
             positions: PositionRange::of_slices(slices.0, slices.1),
             predicate: Predicate::Always,
@@ -170,15 +171,13 @@ pub(crate) fn run(
     for piece in &job.inputs {
         sources.push(PieceSource::open(io, cancel, piece.clone(), job.slices)?);
     }
-    let floor =
-        if mutants::live(VERSIONS_ABOVE_FLOOR_DROPPED) { Timestamp::MAX } else { floor };
+    let floor = if mutants::live(VERSIONS_ABOVE_FLOOR_DROPPED) { Timestamp::MAX } else { floor };
     let older = |slice: SliceId, key: &[u8]| {
         !mutants::live(TOMBSTONE_DROPPED_EARLY) && job.may_hold_older(slice, key, floor)
     };
     let mut merge = VersionMerge::new(sources, floor, older);
     let sizes = table_options(options);
-    let mut files =
-        FileSequence::new(io, cancel, registry, layout, sizes, job.output_level);
+    let mut files = FileSequence::new(io, cancel, registry, layout, sizes, job.output_level);
     let mut last_key: (SliceId, Vec<u8>) = (SliceId(0), Vec::new());
     let written = loop {
         let version = match merge.next_version() {
@@ -191,7 +190,10 @@ pub(crate) fn run(
         let large = files.byte_estimate() >= options.file_bytes.0;
         let new_slice = files.last_slice().is_some_and(|last| last != version.slice);
         let worth_a_cut = new_slice && files.byte_estimate() >= options.file_bytes.0 / 4;
-        if !same_key && (large || worth_a_cut) && let Err(error) = files.end_file() {
+        if !same_key
+            && (large || worth_a_cut)
+            && let Err(error) = files.end_file()
+        {
             break Err(error);
         }
         if !same_key {

@@ -27,6 +27,8 @@ pub struct Chunk {
     table: TableId,
     bytes: Box<[UnsafeCell<u8>]>,
     published: AtomicUsize,
+    /// Entries below `published`; stored by the writer before it.
+    row_count: AtomicUsize,
     sealed: AtomicBool,
     /// Filled once, by the first background reader after the chunk was sealed.
     pub(super) run: OnceLock<Arc<SortedRun>>,
@@ -79,6 +81,11 @@ impl Chunk {
     /// Bytes that may be read now; they never change.
     pub fn published(&self) -> usize {
         self.published.load(Ordering::Acquire)
+    }
+
+    /// Bytes that may be read now and the entries in them. Only for the writer's thread: on another the two may be of different moments.
+    pub(super) fn published_rows(&self) -> (usize, usize) {
+        (self.published(), self.row_count.load(Ordering::Relaxed))
     }
 
     /// True once nothing is appended any more.
@@ -171,6 +178,7 @@ impl ChunkWriter {
             table,
             bytes,
             published: AtomicUsize::new(0),
+            row_count: AtomicUsize::new(0),
             sealed: AtomicBool::new(false),
             run: OnceLock::new(),
         });
@@ -208,6 +216,7 @@ impl ChunkWriter {
             at += part.len();
         }
         self.length = at;
+        self.chunk.row_count.fetch_add(1, Ordering::Relaxed);
         self.chunk.published.store(at, Ordering::Release);
         Some(offset as u32)
     }

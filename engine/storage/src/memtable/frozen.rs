@@ -4,27 +4,44 @@
 //! chunk for every later view; only the chunk that was still open is decoded anew for each view. Order: slice, key, execute_at descending.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sstable::{RowContent, SortedRun};
 use types::{TableId, Timestamp};
 
 use super::arena::{Chunk, Entry};
 
-/// A chunk and how much of it belongs to a view.
+/// A chunk and how much of it belongs to a view. `Send`, immutable, cheap to clone.
 #[derive(Clone, Debug)]
-struct FrozenChunk {
+pub struct FrozenChunk {
     chunk: Arc<Chunk>,
     length: usize,
+    row_count: usize,
+    /// For a chunk that was still open: its rows as this view has them, shared by the view's clones.
+    own_run: Arc<OnceLock<Arc<SortedRun>>>,
 }
 
 impl FrozenChunk {
-    fn run(&self) -> Arc<SortedRun> {
+    fn of(chunk: &Arc<Chunk>) -> FrozenChunk {
+        let (length, row_count) = chunk.published_rows();
+        FrozenChunk { chunk: chunk.clone(), length, row_count, own_run: Arc::default() }
+    }
+
+    /// Row versions, without sorting; a version that was written twice in one turn counts twice.
+    pub fn row_count(&self) -> usize {
+        self.row_count
+    }
+
+    /// Bytes of the row versions.
+    pub fn byte_count(&self) -> usize {
+        self.length
+    }
+
+    /// The versions in order. Work for a background core: made once, by whoever asks first, and shared from then on.
+    pub fn run(&self) -> Arc<SortedRun> {
         let whole = self.chunk.is_sealed() && self.length == self.chunk.published();
-        if whole {
-            return self.chunk.run.get_or_init(|| self.sort()).clone();
-        }
-        self.sort()
+        let kept = if whole { &self.chunk.run } else { &self.own_run };
+        kept.get_or_init(|| self.sort()).clone()
     }
 
     fn sort(&self) -> Arc<SortedRun> {
@@ -69,20 +86,15 @@ pub struct FrozenTable {
 impl FrozenTable {
     /// A view without rows.
     pub fn empty(table: TableId) -> FrozenTable {
-        FrozenTable {
-            table,
-            chunks: Vec::new(),
-            lowest: Timestamp::MAX,
-            highest: Timestamp::ZERO,
-        }
+        FrozenTable { table, chunks: Vec::new(), lowest: Timestamp::MAX, highest: Timestamp::ZERO }
     }
 
     /// Adds a chunk of the same table, newer than those added before.
     pub(super) fn add_chunk(&mut self, chunk: &Arc<Chunk>) {
         assert_eq!(chunk.table(), self.table, "a view is of one table");
-        let length = chunk.published();
-        if length > 0 {
-            self.chunks.push(FrozenChunk { chunk: chunk.clone(), length });
+        let frozen = FrozenChunk::of(chunk);
+        if frozen.row_count > 0 {
+            self.chunks.push(frozen);
         }
     }
 
@@ -123,8 +135,13 @@ impl FrozenTable {
         self.chunks.iter().map(|chunk| chunk.length).sum()
     }
 
-    /// The rows as sorted runs, one a chunk, newest chunk first. Work for a background core: turns what was not turned yet.
+    /// The chunks, newest first: of two with the very same version, that of the first counts.
+    pub fn chunks(&self) -> impl Iterator<Item = &FrozenChunk> {
+        self.chunks.iter().rev()
+    }
+
+    /// The rows as sorted runs, one a chunk, newest chunk first. Work for a background core.
     pub fn runs(&self) -> Vec<Arc<SortedRun>> {
-        self.chunks.iter().rev().map(FrozenChunk::run).collect()
+        self.chunks().map(FrozenChunk::run).collect()
     }
 }
