@@ -1,8 +1,11 @@
-//! An owned buffer that direct I/O accepts: address and capacity are multiples of [`DISK_ALIGNMENT`].
+//! An owned buffer that direct I/O accepts: address and capacity are multiples of
+//! [`DISK_ALIGNMENT`].
 //!
-//! Safety argument: the memory is allocated zeroed and owned by exactly one `AlignedBuf` from allocation to drop; `length <= capacity` always,
-//! and all `capacity` bytes are initialised for the whole life of the buffer (they start as zeroes and are only overwritten), so a slice of any
-//! length up to the capacity is sound. Nothing hands out the pointer with ownership. Miri runs the tests of this file.
+//! Safety argument: the memory is allocated zeroed and owned by exactly one `AlignedBuf` from
+//! allocation to drop; `length <= capacity` always, and all `capacity` bytes are initialised for
+//! the whole life of the buffer (they start as zeroes and are only overwritten), so a slice of any
+//! length up to the capacity is sound. Nothing hands out the pointer with ownership. Miri runs the
+//! tests of this file.
 #![expect(unsafe_code, reason = "Vec cannot promise an alignment, and direct I/O refuses less")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
@@ -26,11 +29,13 @@ unsafe impl Send for AlignedBuf {}
 unsafe impl Sync for AlignedBuf {}
 
 impl AlignedBuf {
-    /// `length` bytes of zero. The capacity is `length` rounded up to the alignment, at least one unit.
+    /// `length` bytes of zero. The capacity is `length` rounded up to the alignment, at least one
+    /// unit.
     pub fn zeroed(length: usize) -> AlignedBuf {
         let capacity = length.max(1).next_multiple_of(DISK_ALIGNMENT);
         let layout = layout(capacity);
-        // SAFETY: the layout has a size above zero, because the capacity is at least one unit of alignment.
+        // SAFETY: the layout has a size above zero, because the capacity is at least one unit of
+        // alignment.
         let start = unsafe { alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
         AlignedBuf { start, length, capacity }
@@ -43,7 +48,8 @@ impl AlignedBuf {
         buffer
     }
 
-    /// A copy of `bytes`, zero-padded to the alignment: the length is a multiple of [`DISK_ALIGNMENT`].
+    /// A copy of `bytes`, zero-padded to the alignment: the length is a multiple of
+    /// [`DISK_ALIGNMENT`].
     pub fn padded_from(bytes: &[u8]) -> AlignedBuf {
         let mut buffer = AlignedBuf::zeroed(bytes.len().next_multiple_of(DISK_ALIGNMENT));
         buffer[..bytes.len()].copy_from_slice(bytes);
@@ -65,7 +71,8 @@ impl AlignedBuf {
         self.capacity
     }
 
-    /// Changes the length without touching the bytes: bytes exposed by growing hold what was last written there, zero at first.
+    /// Changes the length without touching the bytes: bytes exposed by growing hold what was last
+    /// written there, zero at first.
     ///
     /// # Panics
     /// If `length` exceeds the capacity.

@@ -1,6 +1,8 @@
-//! Work that grows with the size of the data, on low-priority threads: jobs are ordinary blocking code over [`BlockIo`].
+//! Work that grows with the size of the data, on low-priority threads: jobs are ordinary blocking
+//! code over [`BlockIo`].
 //!
-//! A job is a `Send` closure. It looks at its [`CancelFlag`] between blocks. A panic in it becomes [`JobError::Panicked`]; the node lives.
+//! A job is a `Send` closure. It looks at its [`CancelFlag`] between blocks. A panic in it becomes
+//! [`JobError::Panicked`]; the node lives.
 
 use std::any::Any;
 use std::future::Future;
@@ -70,14 +72,14 @@ pub struct BlockRead {
     pub bytes: usize,
 }
 
-/// Files for background threads: blocking calls, deeply queued inside, paced so that the shards' disk latency holds.
-/// Durability is as for [`crate::Disk`]; so is alignment.
+/// Files for background threads: blocking calls, deeply queued inside, paced so that the shards'
+/// disk latency holds. Durability is as for [`crate::Disk`]; so is alignment.
 pub trait BlockIo: Send + Sync {
     /// Opens a file for direct I/O.
     fn open(&self, path: &Path, mode: OpenMode) -> Result<FileHandle, DiskError>;
 
-    /// Reads all the blocks, many at a time; answers in the order asked. A buffer is shorter than asked only where its file ends.
-    /// A large sequential read given as one block is cut up inside.
+    /// Reads all the blocks, many at a time; answers in the order asked. A buffer is shorter than
+    /// asked only where its file ends. A large sequential read given as one block is cut up inside.
     fn read_many(&self, reads: &[BlockRead]) -> Result<Vec<AlignedBuf>, DiskError>;
 
     /// Writes the whole buffer. Visible, not durable.
@@ -94,7 +96,8 @@ pub trait BlockIo: Send + Sync {
     /// The file's length.
     fn file_bytes(&self, file: &FileHandle) -> Result<ByteCount, DiskError>;
 
-    /// Cuts or extends (with a hole) the file to exactly so many bytes; for the padding after a table's last block.
+    /// Cuts or extends (with a hole) the file to exactly so many bytes; for the padding after a
+    /// table's last block.
     fn set_file_bytes(&self, file: &FileHandle, bytes: ByteCount) -> Result<(), DiskError>;
 
     /// Makes a directory and its missing parents.
@@ -135,10 +138,12 @@ pub trait Background: Send + Sync {
     /// [`JobRefused`] with the job when the bounded queue of its class is full.
     fn spawn(&self, class: JobClass, cancel: CancelFlag, job: Job) -> Result<(), JobRefused>;
 
-    /// Block I/O in a class for threads that are not the pool's (those of the analytics engine). Blocking; never for a shard core.
+    /// Block I/O in a class for threads that are not the pool's (those of the analytics engine).
+    /// Blocking; never for a shard core.
     fn block_io(&self, class: JobClass) -> Arc<dyn BlockIo>;
 
-    /// Gives the calling thread the cores and the weight of a class; for threads that another engine starts. Called once, at their start.
+    /// Gives the calling thread the cores and the weight of a class; for threads that another
+    /// engine starts. Called once, at their start.
     fn adopt_current_thread(&self, class: JobClass);
 
     /// Background cores: how many jobs make sense at one time.
@@ -148,7 +153,8 @@ pub trait Background: Send + Sync {
 /// A running or queued job; a future of its result.
 ///
 /// # Cancel safety
-/// Dropping it sets the job's [`CancelFlag`]: a job whose result nobody can get stops at its next look.
+/// Dropping it sets the job's [`CancelFlag`]: a job whose result nobody can get stops at its next
+/// look.
 #[must_use = "dropping the handle cancels the job"]
 pub struct JobHandle<T> {
     completion: Completion<Result<T, JobError>>,
@@ -175,7 +181,8 @@ impl<T> Drop for JobHandle<T> {
     }
 }
 
-/// Runs a closure on a background thread and gives its result; a panic in it becomes [`JobError::Panicked`], a full queue [`JobError::Refused`].
+/// Runs a closure on a background thread and gives its result; a panic in it becomes
+/// [`JobError::Panicked`], a full queue [`JobError::Refused`].
 pub fn run_job<T: Send + 'static>(
     background: &dyn Background,
     class: JobClass,

@@ -1,7 +1,9 @@
-//! A bounded queue between threads of any kind: plain threads block on it, tasks of any executor await it.
+//! A bounded queue between threads of any kind: plain threads block on it, tasks of any executor
+//! await it.
 //!
-//! Results of analytics travel from background threads to the session's shard core on it. A full queue holds the sender, so memory stays bounded; a
-//! dropped receiver fails the sender at once, so a cancelled query stops. One lock; it carries row batches, not requests.
+//! Results of analytics travel from background threads to the session's shard core on it. A full
+//! queue holds the sender, so memory stays bounded; a dropped receiver fails the sender at once, so
+//! a cancelled query stops. One lock; it carries row batches, not requests.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -3,7 +3,8 @@
 use std::ops::Add;
 use std::time::Duration;
 
-/// A point on the monotonic clock of one node; meaningful only against another point of the same process.
+/// A point on the monotonic clock of one node; meaningful only against another point of the same
+/// process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonotonicNanos(pub u64);
 
@@ -24,7 +25,8 @@ impl Add<Duration> for MonotonicNanos {
 
 /// The clocks of one node. Cheap enough to be read for every statement.
 pub trait Clock: Send + Sync {
-    /// Microseconds since the Unix epoch. May step in either direction; never used for ordering by itself.
+    /// Microseconds since the Unix epoch. May step in either direction; never used for ordering by
+    /// itself.
     fn wall_micros(&self) -> u64;
 
     /// Never goes back.

@@ -1,8 +1,11 @@
-//! The one concrete future for everything a driver completes later, so that the traits of this crate stay object safe.
+//! The one concrete future for everything a driver completes later, so that the traits of this
+//! crate stay object safe.
 //!
-//! A [`Completer`] is held by the driver, the [`Completion`] by whoever asked. Completing from any thread wakes the asker. A completer that is
-//! dropped unused (a driver shutting down, a job queue cleared) completes with the value of the function given at creation, so nobody waits for ever.
-//! Cost: one allocation and two uncontended locks an operation, which is small beside any disk operation; sockets do not use it.
+//! A [`Completer`] is held by the driver, the [`Completion`] by whoever asked. Completing from any
+//! thread wakes the asker. A completer that is dropped unused (a driver shutting down, a job queue
+//! cleared) completes with the value of the function given at creation, so nobody waits for ever.
+//! Cost: one allocation and two uncontended locks an operation, which is small beside any disk
+//! operation; sockets do not use it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +27,8 @@ pub struct Completer<T> {
 /// The asker's end: a future of the value.
 ///
 /// # Cancel safety
-/// Dropping it does not cancel the operation; the driver keeps what the kernel still uses and the result is dropped when it comes.
+/// Dropping it does not cancel the operation; the driver keeps what the kernel still uses and the
+/// result is dropped when it comes.
 #[must_use = "a completion does nothing for its holder until awaited; the operation runs all the same"]
 pub struct Completion<T> {
     shared: Arc<Mutex<State<T>>>,

@@ -1,17 +1,25 @@
 //! A shard core's files: direct I/O, explicit durability, results by [`Completion`].
 //!
 //! What is promised, and what the simulator therefore may take away:
-//! - A completed write is **visible** to later reads. It is **durable** only once a flush covers it. A flush ([`Disk::sync`], or the one inside
-//!   [`Disk::write_and_sync`]) covers the writes linked before it in the same call, and every write that had **completed before the flush was submitted**. Nothing else.
-//! - A crash keeps any subset of the uncovered 512-byte sectors, in any order, torn inside a 4 KiB block.
-//! - A created, renamed or removed name is durable only after [`Disk::sync_directory`] of its parent.
-//! - A device error is final: it is never retried, and after it no flush of that file may be believed. "No space" is a different error ([`crate::DiskErrorKind`]).
-//! - Writes in flight at one time are not ordered, except inside one [`Disk::write_and_sync`], whose flush follows its writes.
+//! - A completed write is **visible** to later reads. It is **durable** only once a flush covers
+//!   it. A flush ([`Disk::sync`], or the one inside [`Disk::write_and_sync`]) covers the writes
+//!   linked before it in the same call, and every write that had **completed before the flush was
+//!   submitted**. Nothing else.
+//! - A crash keeps any subset of the uncovered 512-byte sectors, in any order, torn inside a 4 KiB
+//!   block.
+//! - A created, renamed or removed name is durable only after [`Disk::sync_directory`] of its
+//!   parent.
+//! - A device error is final: it is never retried, and after it no flush of that file may be
+//!   believed. "No space" is a different error ([`crate::DiskErrorKind`]).
+//! - Writes in flight at one time are not ordered, except inside one [`Disk::write_and_sync`],
+//!   whose flush follows its writes.
 //!
-//! Offsets and lengths of reads and writes are multiples of [`crate::DISK_ALIGNMENT`]; anything else is our own bug and panics.
+//! Offsets and lengths of reads and writes are multiples of [`crate::DISK_ALIGNMENT`]; anything
+//! else is our own bug and panics.
 //!
 //! # Cancel safety
-//! Dropping a completion cancels nothing: the driver owns the buffers until the kernel is done with them.
+//! Dropping a completion cancels nothing: the driver owns the buffers until the kernel is done with
+//! them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -34,7 +42,8 @@ pub enum OpenMode {
     CreateOrOpen,
 }
 
-/// Closes a driver's file when the last [`FileHandle`] of it drops; from any thread, without waiting.
+/// Closes a driver's file when the last [`FileHandle`] of it drops; from any thread, without
+/// waiting.
 pub trait FileCloser: Send + Sync {
     /// Closes the file known to the driver as `raw`.
     fn close(&self, raw: u64);
@@ -52,8 +61,8 @@ impl Drop for OpenFile {
     }
 }
 
-/// An open file. Cheap to clone; closed when the last clone drops (operations in flight keep one). Valid for the [`Disk`] and the
-/// [`crate::BlockIo`] of the node that opened it, on any core.
+/// An open file. Cheap to clone; closed when the last clone drops (operations in flight keep one).
+/// Valid for the [`Disk`] and the [`crate::BlockIo`] of the node that opened it, on any core.
 #[derive(Clone)]
 pub struct FileHandle {
     file: Arc<OpenFile>,
@@ -105,7 +114,8 @@ pub struct DirectoryEntry {
     pub is_directory: bool,
 }
 
-/// The files of one node as one shard core sees them. See the module page for what each operation promises.
+/// The files of one node as one shard core sees them. See the module page for what each operation
+/// promises.
 pub trait Disk {
     /// Opens a file for direct I/O. A created name is durable after [`Self::sync_directory`].
     fn open(&self, path: &Path, mode: OpenMode) -> Completion<Result<FileHandle, DiskError>>;
@@ -126,8 +136,8 @@ pub trait Disk {
         buffer: AlignedBuf,
     ) -> Completion<Result<AlignedBuf, DiskError>>;
 
-    /// Writes the buffers, then flushes: completes when all of them are durable. Gives the buffers back in the order given.
-    /// An error says nothing about which of the writes reached the device.
+    /// Writes the buffers, then flushes: completes when all of them are durable. Gives the buffers
+    /// back in the order given. An error says nothing about which of the writes reached the device.
     fn write_and_sync(
         &self,
         file: &FileHandle,
@@ -140,8 +150,9 @@ pub trait Disk {
     /// The file's length.
     fn file_bytes(&self, file: &FileHandle) -> Completion<Result<ByteCount, DiskError>>;
 
-    /// **Writes** zeroes over `[offset, offset + bytes)` and flushes, so that later writes there neither allocate nor change the length.
-    /// Slow; done when a log segment is made, never per record.
+    /// **Writes** zeroes over `[offset, offset + bytes)` and flushes, so that later writes there
+    /// neither allocate nor change the length. Slow; done when a log segment is made, never per
+    /// record.
     fn allocate_zeroed(
         &self,
         file: &FileHandle,
@@ -152,7 +163,8 @@ pub trait Disk {
     /// Makes a directory and its missing parents; one that exists is fine.
     fn create_directory(&self, path: &Path) -> Completion<Result<(), DiskError>>;
 
-    /// Gives the file another name, replacing what had it, atomically as seen by other readers. Durable after [`Self::sync_directory`].
+    /// Gives the file another name, replacing what had it, atomically as seen by other readers.
+    /// Durable after [`Self::sync_directory`].
     fn rename(&self, source: &Path, target: &Path) -> Completion<Result<(), DiskError>>;
 
     /// Removes a file's name. Durable after [`Self::sync_directory`]; open handles keep working.

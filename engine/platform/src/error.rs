@@ -1,6 +1,8 @@
-//! What can go wrong outside, told apart by what the caller does next. Facts (operation, path, offset) and the source travel with each error.
+//! What can go wrong outside, told apart by what the caller does next. Facts (operation, path,
+//! offset) and the source travel with each error.
 //!
-//! Errors are `Clone` (their source is shared), because one failed flush answers every transaction of its cohort.
+//! Errors are `Clone` (their source is shared), because one failed flush answers every transaction
+//! of its cohort.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,8 @@ pub enum DiskOperation {
 /// What the caller does about a [`DiskError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskErrorKind {
-    /// The file system is full or over quota: stop the job, remove its file, refuse writes with 53100, go on reading.
+    /// The file system is full or over quota: stop the job, remove its file, refuse writes with
+    /// 53100, go on reading.
     NoSpace,
     /// The device or file system failed: fence. Never retried, since a second flush may lie.
     Device,
@@ -162,7 +165,8 @@ impl DiskError {
     }
 }
 
-/// True for what an operator can change. A refused read, write or flush of an open file stays a device error: nothing of ours explains it.
+/// True for what an operator can change. A refused read, write or flush of an open file stays a
+/// device error: nothing of ours explains it.
 fn refused(operation: DiskOperation, error: &io::Error) -> bool {
     /// EMFILE and ENFILE: too many open files, in this process or on this machine.
     const TOO_MANY_FILES: [i32; 2] = [24, 23];

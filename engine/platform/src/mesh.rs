@@ -1,14 +1,18 @@
-//! Messages between the cores of one node: bounded rings, one for each ordered pair of cores, batched per loop.
+//! Messages between the cores of one node: bounded rings, one for each ordered pair of cores,
+//! batched per loop.
 //!
-//! A message sent during a loop leaves at the loop's end, after the end-of-loop hooks ran ([`crate::Spawner::on_loop_end`]), so what a core publishes
-//! there is visible to whoever reads the message. Messages of one pair keep their order; there is no order between pairs. A core may send to itself.
+//! A message sent during a loop leaves at the loop's end, after the end-of-loop hooks ran
+//! ([`crate::Spawner::on_loop_end`]), so what a core publishes there is visible to whoever reads
+//! the message. Messages of one pair keep their order; there is no order between pairs. A core may
+//! send to itself.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use types::ShardId;
 
-/// The ring to `target` has no room; the message comes back. The caller sheds load or waits, it never queues without bound.
+/// The ring to `target` has no room; the message comes back. The caller sheds load or waits, it
+/// never queues without bound.
 #[derive(Debug, thiserror::Error)]
 #[error("the ring to shard {target} is full")]
 pub struct MeshFull<M> {

@@ -1,8 +1,10 @@
-//! Two words a core that every core may read at any time and only their owner stores: how a core's promises (the oldest undecided commit
-//! timestamp, for one) reach the others without a message.
+//! Two words a core that every core may read at any time and only their owner stores: how a core's
+//! promises (the oldest undecided commit timestamp, for one) reach the others without a message.
 //!
-//! A slot is a sequence lock over two words: the owner makes the sequence odd, stores, makes it even; a reader retries while it is odd or changed.
-//! Written in atomics only, so there is nothing undefined about a race; a reader never sees a torn pair. Stored once a loop, before that loop's outputs leave.
+//! A slot is a sequence lock over two words: the owner makes the sequence odd, stores, makes it
+//! even; a reader retries while it is odd or changed. Written in atomics only, so there is nothing
+//! undefined about a race; a reader never sees a torn pair. Stored once a loop, before that loop's
+//! outputs leave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};

@@ -1,8 +1,10 @@
 //! Stream sockets of one core: accepted here, served here, never moved.
 //!
-//! Bounds: a driver holds at most a few receive buffers for a connection that does not read, then stops receiving, so that TCP pushes back. One send
-//! is in flight a connection, and its bytes are the caller's own batch: the caller collects all answers of a batch and sends once. Nothing is allocated
-//! per request: the received bytes are appended to the caller's buffer, and the sent buffer comes back.
+//! Bounds: a driver holds at most a few receive buffers for a connection that does not read, then
+//! stops receiving, so that TCP pushes back. One send is in flight a connection, and its bytes are
+//! the caller's own batch: the caller collects all answers of a batch and sends once. Nothing is
+//! allocated per request: the received bytes are appended to the caller's buffer, and the sent
+//! buffer comes back.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -13,8 +15,8 @@ use crate::SocketError;
 
 /// Where connections of this core begin.
 pub trait Network {
-    /// Listens on `address`. Cores of one node may listen on the same address; the kernel spreads connections over them.
-    /// Port zero takes a free port ([`Listener::local_address`]).
+    /// Listens on `address`. Cores of one node may listen on the same address; the kernel spreads
+    /// connections over them. Port zero takes a free port ([`Listener::local_address`]).
     ///
     /// # Errors
     /// [`SocketError::AddressUnavailable`].
@@ -26,7 +28,8 @@ pub trait Listener {
     /// The address bound.
     fn local_address(&self) -> SocketAddr;
 
-    /// The next connection. One task accepts. An error is about one connection, or about open files; the listener goes on.
+    /// The next connection. One task accepts. An error is about one connection, or about open
+    /// files; the listener goes on.
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Rc<dyn Socket>, SocketError>>;
 }
 
@@ -35,7 +38,8 @@ pub trait Socket {
     /// The other end's address.
     fn peer_address(&self) -> SocketAddr;
 
-    /// Appends what has arrived to `received` and gives the number of bytes; zero means the peer ended its side. One task receives.
+    /// Appends what has arrived to `received` and gives the number of bytes; zero means the peer
+    /// ended its side. One task receives.
     fn poll_recv(
         &self,
         cx: &mut Context<'_>,
@@ -48,10 +52,12 @@ pub trait Socket {
     /// If the previous send has not been awaited to its end by [`Self::poll_sent`].
     fn start_send(&self, batch: Vec<u8>);
 
-    /// The outcome of the send in flight: the emptied buffer, for reuse. Ready with an empty buffer when none is in flight.
+    /// The outcome of the send in flight: the emptied buffer, for reuse. Ready with an empty buffer
+    /// when none is in flight.
     fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, SocketError>>;
 
-    /// Ends both directions: pending and later receives give end of stream, sends fail. The session's task notices and ends.
+    /// Ends both directions: pending and later receives give end of stream, sends fail. The
+    /// session's task notices and ends.
     fn shutdown(&self);
 }
 

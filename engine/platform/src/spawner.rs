@@ -1,6 +1,7 @@
 //! Tasks and timers of one core.
 //!
-//! A task belongs to a [`SchedulingClass`]; classes share the core by weight. A task that computes for long calls [`maybe_yield`] in its loop.
+//! A task belongs to a [`SchedulingClass`]; classes share the core by weight. A task that computes
+//! for long calls [`maybe_yield`] in its loop.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -39,13 +40,15 @@ pub trait Spawner {
         task: Pin<Box<dyn Future<Output = ()>>>,
     ) -> TaskKey;
 
-    /// Drops a task at the end of the current poll, as if its future had been dropped; nothing if it has ended.
+    /// Drops a task at the end of the current poll, as if its future had been dropped; nothing if
+    /// it has ended.
     fn cancel(&self, task: TaskKey);
 
     /// Now, on this core's monotonic clock; may be as old as the current turn's start.
     fn now(&self) -> MonotonicNanos;
 
-    /// Wakes `waker` once, at `deadline` or a little later (a millisecond at most on a core that is not stalled).
+    /// Wakes `waker` once, at `deadline` or a little later (a millisecond at most on a core that is
+    /// not stalled).
     fn add_timer(&self, deadline: MonotonicNanos, waker: Waker) -> TimerKey;
 
     /// Forgets a timer; nothing if it has fired.
@@ -54,8 +57,9 @@ pub trait Spawner {
     /// True when the running task has used its share of this turn and others wait.
     fn should_yield(&self) -> bool;
 
-    /// Calls `hook` at the end of every turn in which anything ran, **before** that turn's outputs (mesh messages, socket sends, disk
-    /// writes) leave the core: where published slots are stored. Hooks live as long as the core and run in the order added.
+    /// Calls `hook` at the end of every turn in which anything ran, **before** that turn's outputs
+    /// (mesh messages, socket sends, disk writes) leave the core: where published slots are stored.
+    /// Hooks live as long as the core and run in the order added.
     fn on_loop_end(&self, hook: Box<dyn FnMut()>);
 }
 
@@ -69,7 +73,8 @@ pub fn spawn(
     spawner.spawn_boxed(class, name, Box::pin(task))
 }
 
-/// Starts a task and gives a future of its result, which is `None` if the task was cancelled. Dropping the future detaches the task.
+/// Starts a task and gives a future of its result, which is `None` if the task was cancelled.
+/// Dropping the future detaches the task.
 pub fn spawn_with_result<T: 'static>(
     spawner: &dyn Spawner,
     class: SchedulingClass,
@@ -142,7 +147,8 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Yields if the running task has had its share of the turn. The simulator may switch here at any time.
+/// Yields if the running task has had its share of the turn. The simulator may switch here at any
+/// time.
 pub async fn maybe_yield(spawner: &dyn Spawner) {
     if spawner.should_yield() {
         yield_now().await;

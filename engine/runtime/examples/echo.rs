@@ -1,8 +1,10 @@
 //! Server CPU per request of the bare socket path: the floor under every statement.
 //!
-//! `echo` measures at several numbers of connections, with itself as the client in another process; the server's CPU is that of its shard thread, from the kernel's
-//! scheduler statistics. `echo load ADDRESS CONNECTIONS SECONDS` is the client alone: one thread that polls all its connections without sleeping, one request of 64 bytes in flight each.
-//! A client that sleeps would put the cost of waking it, which is large on virtual machines, into the server's figure.
+//! `echo` measures at several numbers of connections, with itself as the client in another process;
+//! the server's CPU is that of its shard thread, from the kernel's scheduler statistics. `echo load
+//! ADDRESS CONNECTIONS SECONDS` is the client alone: one thread that polls all its connections
+//! without sleeping, one request of 64 bytes in flight each. A client that sleeps would put the
+//! cost of waking it, which is large on virtual machines, into the server's figure.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};

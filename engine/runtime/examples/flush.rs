@@ -1,6 +1,8 @@
-//! What one durable write costs: a 4 KiB direct write linked with its flush, one after the other, into a preallocated file.
+//! What one durable write costs: a 4 KiB direct write linked with its flush, one after the other,
+//! into a preallocated file.
 //!
-//! `flush [DIRECTORY]`. The figures are the limit of any single client that commits: a server that claims more is lying about durability.
+//! `flush [DIRECTORY]`. The figures are the limit of any single client that commits: a server that
+//! claims more is lying about durability.
 
 use std::path::PathBuf;
 use std::time::Instant;

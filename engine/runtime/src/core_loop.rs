@@ -1,8 +1,10 @@
-//! A core's life: complete what has finished, run what is ready, run the end-of-loop hooks, let the outputs leave, sleep if there is nothing to do.
+//! A core's life: complete what has finished, run what is ready, run the end-of-loop hooks, let the
+//! outputs leave, sleep if there is nothing to do.
 //!
-//! A turn costs one system call, whatever it did. The order inside a turn is a promise (`platform::Spawner::on_loop_end`): hooks run before the mesh is flushed
-//! and before the ring is submitted, so what a core publishes is there before any output of that turn can be seen.
-//! An idle core looks again for a moment if that has paid lately, and sleeps otherwise ([`IdleSpin`]).
+//! A turn costs one system call, whatever it did. The order inside a turn is a promise
+//! (`platform::Spawner::on_loop_end`): hooks run before the mesh is flushed and before the ring is
+//! submitted, so what a core publishes is there before any output of that turn can be seen. An idle
+//! core looks again for a moment if that has paid lately, and sleeps otherwise ([`IdleSpin`]).
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -157,7 +159,8 @@ impl CoreLoop {
         })
     }
 
-    /// Announces the sleep, then looks once more: whoever queues work either sees the announcement or is seen here.
+    /// Announces the sleep, then looks once more: whoever queues work either sees the announcement
+    /// or is seen here.
     fn how_to_wait(&self, round: RoundEnd, done: &Cell<bool>, spin: &mut IdleSpin) -> Wait {
         if round.ready_left || done.get() {
             return Wait::No;

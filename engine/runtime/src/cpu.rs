@@ -1,7 +1,9 @@
 //! Which cores serve shards and which the background.
 //!
-//! Default: background cores are a quarter of the cores this process may use, at least one; shards are the rest; on one core both live together. Either number can be set; if together they
-//! need more cores than there are, shards keep a core each as far as cores go and the background shares from the last core down.
+//! Default: background cores are a quarter of the cores this process may use, at least one; shards
+//! are the rest; on one core both live together. Either number can be set; if together they need
+//! more cores than there are, shards keep a core each as far as cores go and the background shares
+//! from the last core down.
 
 use types::limits::SHARDS_MAX;
 

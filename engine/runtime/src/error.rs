@@ -1,4 +1,5 @@
-//! Why the runtime does not start. Each text is the one sentence that an operator reads, and says what to change.
+//! Why the runtime does not start. Each text is the one sentence that an operator reads, and says
+//! what to change.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use platform::DiskError;
 pub enum RuntimeError {
     /// The kernel was built or booted without io_uring.
     #[error(
-        "this kernel has no io_uring: run on Linux 6.1 or later with CONFIG_IO_URING, or start with --runtime glommio where that can work"
+        "this kernel has no io_uring: run on Linux 6.1 or later with CONFIG_IO_URING, or start \
+         with --runtime glommio where that can work"
     )]
     IoUringAbsent {
         /// What the kernel said.
@@ -18,7 +20,9 @@ pub enum RuntimeError {
     },
     /// A container profile or a sysctl forbids io_uring.
     #[error(
-        "io_uring is forbidden here: in a container allow it (the default seccomp profile blocks it; use --security-opt seccomp=unconfined or a profile with io_uring_setup, io_uring_enter and io_uring_register), otherwise set sysctl kernel.io_uring_disabled=0"
+        "io_uring is forbidden here: in a container allow it (the default seccomp profile blocks \
+         it; use --security-opt seccomp=unconfined or a profile with io_uring_setup, \
+         io_uring_enter and io_uring_register), otherwise set sysctl kernel.io_uring_disabled=0"
     )]
     IoUringForbidden {
         /// What the kernel said.
@@ -26,7 +30,8 @@ pub enum RuntimeError {
     },
     /// Rings and buffers do not fit the limit of locked memory.
     #[error(
-        "too little locked memory for the rings: raise it (ulimit -l unlimited, LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 in a container)"
+        "too little locked memory for the rings: raise it (ulimit -l unlimited, \
+         LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 in a container)"
     )]
     LockedMemory {
         /// What the kernel said.

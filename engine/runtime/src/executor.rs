@@ -1,9 +1,12 @@
 //! The executor: tasks and readiness, nothing about who wakes them.
 //!
-//! Production wraps it in [`crate::core_loop`], which waits on a ring; the simulator wraps it in its world. Both run this code. Tasks are local to one
-//! thread; their wakers are not. A task woken during its own poll (a yield) runs again only in the next round, after all others that are ready.
+//! Production wraps it in [`crate::core_loop`], which waits on a ring; the simulator wraps it in
+//! its world. Both run this code. Tasks are local to one thread; their wakers are not. A task woken
+//! during its own poll (a yield) runs again only in the next round, after all others that are
+//! ready.
 //!
-//! No borrow is held while a task is polled or dropped, so a task may spawn, cancel and wake as it likes.
+//! No borrow is held while a task is polled or dropped, so a task may spawn, cancel and wake as it
+//! likes.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -137,7 +140,8 @@ impl Executor {
         task
     }
 
-    /// Drops a task: at once, or when its poll returns if it is the one being polled. Nothing if it has ended.
+    /// Drops a task: at once, or when its poll returns if it is the one being polled. Nothing if it
+    /// has ended.
     pub fn cancel(&self, task: TaskKey) {
         let body = {
             let mut slots = self.slots.borrow_mut();
@@ -154,7 +158,8 @@ impl Executor {
                 Slot::Idle(_) => self.vacate(&mut slots, task),
             }
         };
-        // Its key may still be queued; the generation makes that a no-op. The future drops here, with nothing borrowed.
+        // Its key may still be queued; the generation makes that a no-op. The future drops here,
+        // with nothing borrowed.
         drop(body);
     }
 
@@ -174,7 +179,8 @@ impl Executor {
         !self.remote.is_empty()
     }
 
-    /// Runs `work` so that wakes it causes on this thread are local and cheap; for drivers that complete operations between rounds.
+    /// Runs `work` so that wakes it causes on this thread are local and cheap; for drivers that
+    /// complete operations between rounds.
     pub fn local_wakes<T>(&self, work: impl FnOnce() -> T) -> T {
         let scope = LocalScope::enter(self.id);
         let result = work();
@@ -183,8 +189,9 @@ impl Executor {
         result
     }
 
-    /// Polls ready tasks until none is ready, or `after_poll` says stop. Tasks that yield wait for the next round.
-    /// `after_poll` is told the name of the task polled and gives the cost of the poll.
+    /// Polls ready tasks until none is ready, or `after_poll` says stop. Tasks that yield wait for
+    /// the next round. `after_poll` is told the name of the task polled and gives the cost of the
+    /// poll.
     pub fn run_round(&self, mut after_poll: impl FnMut(&'static str) -> PollCharge) -> RoundEnd {
         let scope = LocalScope::enter(self.id);
         self.release_yielded();
@@ -207,8 +214,9 @@ impl Executor {
         RoundEnd { polls, ready_left }
     }
 
-    /// Runs rounds until no task is ready, yielded ones included. For the simulator and for tests; each poll costs one unit.
-    /// Gives the number of polls. A task that yields for ever makes it run for ever.
+    /// Runs rounds until no task is ready, yielded ones included. For the simulator and for tests;
+    /// each poll costs one unit. Gives the number of polls. A task that yields for ever makes it
+    /// run for ever.
     pub fn run_until_stalled(&self) -> usize {
         let mut polls = 0;
         while self.has_ready() {
@@ -217,7 +225,8 @@ impl Executor {
         polls
     }
 
-    /// Polls one ready task, if there is one; for the simulator, which may do anything between two polls.
+    /// Polls one ready task, if there is one; for the simulator, which may do anything between two
+    /// polls.
     pub fn run_one(&self) -> bool {
         if !self.has_ready() {
             return false;
@@ -225,7 +234,8 @@ impl Executor {
         self.run_round(|_| PollCharge { cost: 1, next: RoundStep::Stop }).polls > 0
     }
 
-    /// Drops all tasks, as the end of a process would, though destructors run. Tasks that destructors spawn are dropped too.
+    /// Drops all tasks, as the end of a process would, though destructors run. Tasks that
+    /// destructors spawn are dropped too.
     pub fn clear(&self) {
         let scope = LocalScope::enter(self.id);
         while self.live_tasks.get() > 0 {
@@ -349,7 +359,8 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        // While a task's panic unwinds, its slot is still marked as polled; a second panic here would hide the first.
+        // While a task's panic unwinds, its slot is still marked as polled; a second panic here
+        // would hide the first.
         if !std::thread::panicking() {
             self.clear();
         }

@@ -1,7 +1,9 @@
-//! Operations on names, lengths and descriptors: blocking, rare, and the same for shards and background jobs.
+//! Operations on names, lengths and descriptors: blocking, rare, and the same for shards and
+//! background jobs.
 //!
-//! A shard's requests run on one thread of the node, the file thread, which also closes files: the last close of a removed table file frees its extents, which can
-//! take long enough to be seen in a shard's latency. Its queue is bounded by the tasks that wait and by the number of open files.
+//! A shard's requests run on one thread of the node, the file thread, which also closes files: the
+//! last close of a removed table file frees its extents, which can take long enough to be seen in a
+//! shard's latency. Its queue is bounded by the tasks that wait and by the number of open files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -23,7 +25,8 @@ use types::{ByteCount, ByteOffset, MIB};
 pub enum DirectIo {
     /// O_DIRECT; a file system without it is refused at start.
     Required,
-    /// Through the page cache, where the operator asked for it (a file system that cannot do direct I/O). Durability is the same, pacing is not.
+    /// Through the page cache, where the operator asked for it (a file system that cannot do direct
+    /// I/O). Durability is the same, pacing is not.
     Buffered,
 }
 
@@ -44,7 +47,8 @@ struct Descriptor {
 impl FileCloser for Descriptor {
     fn close(&self, _raw: u64) {
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // If the file thread has ended, the work comes back in the error and the descriptor closes here.
+        // If the file thread has ended, the work comes back in the error and the descriptor closes
+        // here.
         let _ = self.closing.send(FileMessage::Work(Box::new(move || drop(owned))));
     }
 }
@@ -227,7 +231,8 @@ impl FileThread {
         completion
     }
 
-    /// Runs an operation that takes long on a thread of its own, so that it holds up neither a shard nor a close.
+    /// Runs an operation that takes long on a thread of its own, so that it holds up neither a
+    /// shard nor a close.
     pub(crate) fn run_apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T, DiskError> + Send + 'static,

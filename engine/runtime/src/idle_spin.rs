@@ -1,8 +1,10 @@
 //! Whether an idle core looks again at once or sleeps.
 //!
-//! Going to sleep and being woken costs a core more than most requests do (on virtual machines tens of microseconds), so a core that expects work within that time had
-//! better look for it. It expects what has happened lately: each spin that found work raises its confidence, each that did not lowers it faster, and a
-//! core without confidence tries only now and then. So a core whose work comes rarely spends next to nothing on spinning.
+//! Going to sleep and being woken costs a core more than most requests do (on virtual machines tens
+//! of microseconds), so a core that expects work within that time had better look for it. It
+//! expects what has happened lately: each spin that found work raises its confidence, each that did
+//! not lowers it faster, and a core without confidence tries only now and then. So a core whose
+//! work comes rarely spends next to nothing on spinning.
 
 use std::time::Duration;
 

@@ -1,11 +1,16 @@
-//! The mesh: one bounded ring for each ordered pair of cores, written at any time in a turn and published once, at its end.
+//! The mesh: one bounded ring for each ordered pair of cores, written at any time in a turn and
+//! published once, at its end.
 //!
-//! Cost of a message: one slot written, one read, and for a whole batch one release store, one fence and, only if the target sleeps, one system call. Both
-//! indexes live in their own cache lines, and each side keeps a private copy of the other's, so that a batch moves few lines between cores.
+//! Cost of a message: one slot written, one read, and for a whole batch one release store, one
+//! fence and, only if the target sleeps, one system call. Both indexes live in their own cache
+//! lines, and each side keeps a private copy of the other's, so that a batch moves few lines
+//! between cores.
 //!
-//! Safety argument: slot `n % capacity` is written by the producer only while `tail <= n < head + capacity`, that is after the consumer's release store of
-//! `head` (read with acquire) gave it up, and read by the consumer only while `head <= n < tail`, after the producer's release store of `tail`. There is
-//! one producer and one consumer: each is one value, not `Clone` and not `Sync`. loom checks the ring in `mesh/tests.rs` (`--cfg loom`), Miri in the same file.
+//! Safety argument: slot `n % capacity` is written by the producer only while `tail <= n < head +
+//! capacity`, that is after the consumer's release store of `head` (read with acquire) gave it up,
+//! and read by the consumer only while `head <= n < tail`, after the producer's release store of
+//! `tail`. There is one producer and one consumer: each is one value, not `Clone` and not `Sync`.
+//! loom checks the ring in `mesh/tests.rs` (`--cfg loom`), Miri in the same file.
 #![expect(unsafe_code, reason = "a slot changes owner by index, which references cannot express")]
 
 use std::cell::{Cell, RefCell};
@@ -58,7 +63,8 @@ struct Ring<M> {
     tail: Line,
 }
 
-// SAFETY: a message is reached by one thread at a time, by the module's argument; so sharing the ring only moves messages, which are `Send`.
+// SAFETY: a message is reached by one thread at a time, by the module's argument; so sharing the
+// ring only moves messages, which are `Send`.
 unsafe impl<M: Send> Sync for Ring<M> {}
 // SAFETY: as above.
 unsafe impl<M: Send> Send for Ring<M> {}
@@ -75,14 +81,16 @@ impl<M> Drop for Ring<M> {
         let tail = self.tail.0.load(Ordering::Acquire);
         let mut position = head;
         while position != tail {
-            // SAFETY: positions between head and tail hold messages, and `&mut self` says that neither end exists any more.
+            // SAFETY: positions between head and tail hold messages, and `&mut self` says that
+            // neither end exists any more.
             self.slot(position).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
             position = position.wrapping_add(1);
         }
     }
 }
 
-/// The writing end of a ring. Positions count up for ever and wrap with the machine word; the capacity is a power of two, so slots wrap with them.
+/// The writing end of a ring. Positions count up for ever and wrap with the machine word; the
+/// capacity is a power of two, so slots wrap with them.
 pub(crate) struct Producer<M> {
     ring: Arc<Ring<M>>,
     next: Cell<usize>,
@@ -130,7 +138,8 @@ impl<M> Producer<M> {
             return Err(message);
         }
         let position = self.next.get();
-        // SAFETY: there is room, so the consumer has given the slot up (acquire in `room`), and its old message was moved out.
+        // SAFETY: there is room, so the consumer has given the slot up (acquire in `room`), and its
+        // old message was moved out.
         self.ring.slot(position).with_mut(|slot| unsafe { (*slot).write(message) });
         self.next.set(position.wrapping_add(1));
         Ok(())
@@ -168,7 +177,8 @@ impl<M> Consumer<M> {
             return None;
         }
         let position = self.next.get();
-        // SAFETY: the position is below a tail read with acquire, so the message is written; it is moved out once, since `next` moves past it.
+        // SAFETY: the position is below a tail read with acquire, so the message is written; it is
+        // moved out once, since `next` moves past it.
         let message = self.ring.slot(position).with(|slot| unsafe { (*slot).assume_init_read() });
         let next = position.wrapping_add(1);
         self.next.set(next);
@@ -288,7 +298,8 @@ impl<M: Send> MeshPort for MeshEnd<M> {
             self.producers[dirty.trailing_zeros() as usize].publish();
             dirty &= dirty - 1;
         }
-        // Pairs with the sleeper's own: either it sees the message after announcing its sleep, or we see the announcement.
+        // Pairs with the sleeper's own: either it sees the message after announcing its sleep, or
+        // we see the announcement.
         fence(Ordering::SeqCst);
         let mut waking = targets & !(1 << self.own.index());
         while waking != 0 {

@@ -1,20 +1,18 @@
-//! A node's threads: one for each shard core, the background pool, the file thread. Started together, ended together.
+//! A node's threads: one for each shard core, the background pool, the file thread. Started
+//! together, ended together.
 //!
-//! A panic on a shard core ends the process: its shard's state cannot be trusted half way, and the commit log is what survives.
+//! A panic on a shard core ends the process: its shard's state cannot be trusted half way, and the
+//! commit log is what survives.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use platform::{
-    Background, Clock, Listener, Mesh, Platform, PublishedSlots, SchedulingClass, SocketError,
-};
+use platform::{Background, Clock, Core, Platform, PublishedSlots, SchedulingClass, Shutdown};
 use types::ShardId;
 
 use crate::background::block_ring::BlockRings;
@@ -61,86 +59,6 @@ impl Default for RuntimeOptions {
             direct_io: DirectIo::Required,
             data_directory: None,
         }
-    }
-}
-
-/// What a core's main future is given. Not `Send`.
-pub struct Core<M: Send> {
-    /// This core.
-    pub shard: ShardId,
-    /// The world outside.
-    pub platform: Platform,
-    /// The other cores.
-    pub mesh: Rc<dyn Mesh<M>>,
-    /// Set when the node should end; the main future watches it.
-    pub shutdown: Shutdown,
-}
-
-impl<M: Send> Core<M> {
-    /// Listens on `address`, together with the other cores.
-    ///
-    /// # Errors
-    /// When the address cannot be had.
-    pub fn listener(&self, address: SocketAddr) -> Result<Rc<dyn Listener>, SocketError> {
-        self.platform.network.listen(address)
-    }
-}
-
-#[derive(Default)]
-struct ShutdownState {
-    requested: bool,
-    wakers: Vec<Waker>,
-}
-
-/// Asks a node to end, and tells its cores. Cloned freely, from any thread.
-#[derive(Clone, Default)]
-pub struct Shutdown {
-    state: Arc<Mutex<ShutdownState>>,
-}
-
-impl Shutdown {
-    /// Not requested yet.
-    pub fn new() -> Shutdown {
-        Shutdown::default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ShutdownState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks every core to end. Not for signal handlers: it takes a lock.
-    pub fn request(&self) {
-        let wakers = {
-            let mut state = self.lock();
-            state.requested = true;
-            std::mem::take(&mut state.wakers)
-        };
-        for waker in wakers {
-            waker.wake();
-        }
-    }
-
-    /// True once the node should end.
-    pub fn is_requested(&self) -> bool {
-        self.lock().requested
-    }
-
-    /// Waits until the node should end.
-    ///
-    /// # Cancel safety
-    /// Safe; a waker of a dropped wait stays until the request, one a task.
-    pub async fn requested(&self) {
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            if state.requested {
-                return Poll::Ready(());
-            }
-            if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.wakers.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
     }
 }
 
@@ -208,10 +126,12 @@ struct CoreParts<M: Send> {
     shutdown: Shutdown,
 }
 
-/// Probes the machine, starts all threads and runs `main` on each shard core. The node ends when every main future has ended.
+/// Probes the machine, starts all threads and runs `main` on each shard core. The node ends when
+/// every main future has ended.
 ///
 /// # Errors
-/// When this machine cannot run it, with a sentence that says what to change. Later failures of a ring end the process.
+/// When this machine cannot run it, with a sentence that says what to change. Later failures of a
+/// ring end the process.
 pub fn start<M, F, Main>(options: &RuntimeOptions, main: F) -> Result<Node, RuntimeError>
 where
     M: Send + 'static,

@@ -1,7 +1,9 @@
-//! Which ready task runs next: classes share the core by weight (stride scheduling), tasks within a class take turns.
+//! Which ready task runs next: classes share the core by weight (stride scheduling), tasks within a
+//! class take turns.
 //!
-//! Each class has a pass value; the non-empty class with the lowest runs, and its pass grows by what the poll cost over the class's shares. A class
-//! that was idle starts at the current pass, so it cannot save up time and then hold the core. Units of cost are nanoseconds in production and
+//! Each class has a pass value; the non-empty class with the lowest runs, and its pass grows by
+//! what the poll cost over the class's shares. A class that was idle starts at the current pass, so
+//! it cannot save up time and then hold the core. Units of cost are nanoseconds in production and
 //! polls in the simulator, which also draws the order from a seed instead.
 
 use std::collections::VecDeque;
@@ -31,7 +33,8 @@ pub struct Shares {
 }
 
 impl Default for Shares {
-    /// The commit log is short work that many wait for; maintenance yields to both, but never starves.
+    /// The commit log is short work that many wait for; maintenance yields to both, but never
+    /// starves.
     fn default() -> Shares {
         Shares { foreground: 400, journal: 1000, maintenance: 60 }
     }

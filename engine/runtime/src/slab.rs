@@ -1,6 +1,7 @@
 //! A vector with holes that are filled again: stable indexes for things that come and go.
 //!
-//! An index is reused after its removal; whoever hands indexes out makes sure that nobody still uses one when it is removed.
+//! An index is reused after its removal; whoever hands indexes out makes sure that nobody still
+//! uses one when it is removed.
 
 pub(crate) struct Slab<T> {
     places: Vec<Option<T>>,

@@ -1,10 +1,12 @@
-//! Names a task that held its core too long, so that the code that needs a [`platform::maybe_yield`] is found.
+//! Names a task that held its core too long, so that the code that needs a
+//! [`platform::maybe_yield`] is found.
 
 use std::time::Duration;
 
 use platform::MonotonicNanos;
 
-/// Longer than any turn should take; far above what the kernel's own scheduling adds on an unshared core.
+/// Longer than any turn should take; far above what the kernel's own scheduling adds on an unshared
+/// core.
 const STALL: Duration = Duration::from_millis(20);
 /// At most one line in so much time, so that a slow machine does not drown in them.
 const QUIET: Duration = Duration::from_secs(5);
@@ -17,7 +19,8 @@ pub(crate) struct StallDetector {
 }
 
 impl StallDetector {
-    /// Told of every poll. Logs the first stall, then at most one in a while, with the number kept back.
+    /// Told of every poll. Logs the first stall, then at most one in a while, with the number kept
+    /// back.
     pub(crate) fn observe(&mut self, task: &'static str, held: Duration, now: MonotonicNanos) {
         if held < STALL {
             return;

@@ -1,7 +1,8 @@
 //! The few system calls that neither `std` nor io_uring offers, each behind a safe function.
 //!
-//! Safety argument: every call passes either plain integers or pointers to locals that outlive it; descriptors that a call creates are owned from the
-//! next statement on. Nothing here keeps a pointer. Miri cannot run system calls; the tests of the callers do.
+//! Safety argument: every call passes either plain integers or pointers to locals that outlive it;
+//! descriptors that a call creates are owned from the next statement on. Nothing here keeps a
+//! pointer. Miri cannot run system calls; the tests of the callers do.
 #![expect(unsafe_code, reason = "libc is the only way to these system calls")]
 
 use std::ffi::CString;
@@ -28,7 +29,8 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 
 /// CPUs that this thread may run on, ascending.
 pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
-    // SAFETY: a cpu_set_t is an array of integers, for which zero is a value; the kernel writes at most the size given.
+    // SAFETY: a cpu_set_t is an array of integers, for which zero is a value; the kernel writes at
+    // most the size given.
     let set = unsafe {
         let mut set: libc::cpu_set_t = MaybeUninit::zeroed().assume_init();
         check(libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set))?;
@@ -66,7 +68,8 @@ pub(crate) fn pin_ring_workers(ring: &io_uring::IoUring, cpus: &[usize]) -> io::
     ring.submitter().register_iowq_aff(&cpu_set(cpus))
 }
 
-/// Sets how the kernel schedules the calling thread, its disk priority included. Going down needs no privilege.
+/// Sets how the kernel schedules the calling thread, its disk priority included. Going down needs
+/// no privilege.
 pub(crate) fn weigh_current_thread(weight: ThreadWeight) -> io::Result<()> {
     /// ioprio_set's "this thread" and its two lower classes, from linux/ioprio.h.
     const IOPRIO_WHO_PROCESS: libc::c_int = 1;
@@ -147,7 +150,8 @@ pub(crate) fn file_bytes(raw: RawFd) -> io::Result<u64> {
 /// Bytes that an unprivileged process may still allocate on the file system of `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: a statvfs is integers, for which zero is a value; path and result live across the call.
+    // SAFETY: a statvfs is integers, for which zero is a value; path and result live across the
+    // call.
     let stat = unsafe {
         let mut stat: libc::statvfs = MaybeUninit::zeroed().assume_init();
         check(libc::statvfs(path.as_ptr(), &mut stat))?;

@@ -1,12 +1,14 @@
 //! A task's waker, and the two ways a wake travels to its executor.
 //!
-//! A wake on the thread that is running the task's executor goes into a thread-local list: no lock, no atomic read-modify-write but the task's own
-//! `queued` flag. Any other wake goes through the executor's remote queue (one short lock) and unparks its core. The flag makes either list hold a
+//! A wake on the thread that is running the task's executor goes into a thread-local list: no lock,
+//! no atomic read-modify-write but the task's own `queued` flag. Any other wake goes through the
+//! executor's remote queue (one short lock) and unparks its core. The flag makes either list hold a
 //! task at most once, so both are bounded by the number of tasks.
 //!
-//! The thread-local is the one piece of ambient state in the engine. It is needed because [`std::task::Waker`] carries no thread, and a system call
-//! to learn the thread would cost more than the wake. It holds keys only, is empty whenever no executor runs, and cannot change what is run, only how the key
-//! gets there. All of it is safe code.
+//! The thread-local is the one piece of ambient state in the engine. It is needed because
+//! [`std::task::Waker`] carries no thread, and a system call to learn the thread would cost more
+//! than the wake. It holds keys only, is empty whenever no executor runs, and cannot change what is
+//! run, only how the key gets there. All of it is safe code.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +46,8 @@ thread_local! {
         const { Running { executor: Cell::new(NO_EXECUTOR), woken: RefCell::new(Vec::new()) } };
 }
 
-/// While it lives, wakes on this thread of tasks of one executor are local. Scopes nest; the inner one hides the outer.
+/// While it lives, wakes on this thread of tasks of one executor are local. Scopes nest; the inner
+/// one hides the outer.
 pub(crate) struct LocalScope {
     outer: ExecutorId,
     outer_woken: Vec<TaskKey>,

@@ -1,8 +1,10 @@
 //! Timers of one core: a hierarchical wheel, constant time to add and to cancel.
 //!
-//! A tick is 2^20 ns, about a millisecond. Level `n` has 64 slots of 64^n ticks; a timer lies in the level of the highest 6-bit digit in which its tick
-//! differs from now, and moves down a level when the wheel reaches its slot. Each slot is a doubly linked list through one slab, so that a cancelled timer (most
-//! statement timeouts) leaves nothing behind. Timers never fire early; they fire at most one tick late, plus what the core was late.
+//! A tick is 2^20 ns, about a millisecond. Level `n` has 64 slots of 64^n ticks; a timer lies in
+//! the level of the highest 6-bit digit in which its tick differs from now, and moves down a level
+//! when the wheel reaches its slot. Each slot is a doubly linked list through one slab, so that a
+//! cancelled timer (most statement timeouts) leaves nothing behind. Timers never fire early; they
+//! fire at most one tick late, plus what the core was late.
 
 use std::task::Waker;
 
@@ -64,7 +66,8 @@ impl TimerWheel {
     pub(crate) fn add(&mut self, deadline: MonotonicNanos, waker: Waker) -> TimerKey {
         let tick = tick_after(deadline).max(self.current_tick + 1);
         let serial = self.next_serial;
-        // Wraps after 2^32 timers; a stale key would have to survive exactly so many, in the same place.
+        // Wraps after 2^32 timers; a stale key would have to survive exactly so many, in the same
+        // place.
         self.next_serial = self.next_serial.wrapping_add(1);
         let timer = Timer { tick, serial, waker, level: 0, slot: 0, previous: NIL, next: NIL };
         let index = self.timers.insert(timer);
@@ -103,7 +106,8 @@ impl TimerWheel {
         for (number, level) in self.levels.iter().enumerate() {
             let shift = DIGIT_BITS * number as u32;
             let digit = (self.current_tick >> shift) as usize % SLOTS;
-            // Timers of a level lie in slots after the current digit: below it they would be in a higher level.
+            // Timers of a level lie in slots after the current digit: below it they would be in a
+            // higher level.
             let later = if digit + 1 == SLOTS { 0 } else { level.occupied >> (digit + 1) };
             if later != 0 {
                 let slot = digit as u64 + 1 + u64::from(later.trailing_zeros());

@@ -1,6 +1,7 @@
 //! One core's io_uring and what hangs on it: disk operations, sockets, the wake-up counter.
 //!
-//! A loop costs one system call: everything queued in a turn is submitted, and everything completed is reaped, by one enter ([`Driver::turn`]).
+//! A loop costs one system call: everything queued in a turn is submitted, and everything completed
+//! is reaped, by one enter ([`Driver::turn`]).
 
 pub(crate) mod buffers;
 pub(crate) mod disk;
@@ -21,7 +22,8 @@ use disk::DiskTable;
 use ring::{Finished, Operation, Ring, RingUse, Tag, Wait};
 use socket::SocketTable;
 
-/// How other threads wake a core: a flag that says that it sleeps, and a counter that its ring reads.
+/// How other threads wake a core: a flag that says that it sleeps, and a counter that its ring
+/// reads.
 pub(crate) struct CoreSignal {
     parked: AtomicBool,
     event: Arc<File>,
@@ -51,7 +53,8 @@ impl Unpark for CoreSignal {
     fn unpark(&self) {
         if self.parked.load(Ordering::SeqCst) && self.parked.swap(false, Ordering::SeqCst) {
             let result = (&*self.event).write_all(&1_u64.to_ne_bytes());
-            // It fails only when the counter is about to overflow, and then the core is being woken already.
+            // It fails only when the counter is about to overflow, and then the core is being woken
+            // already.
             debug_assert!(result.is_ok(), "raising an event counter: {result:?}");
         }
     }
@@ -84,7 +87,8 @@ impl Driver {
         &self.ring
     }
 
-    /// Submits what the turn queued, waits as asked, and completes what has finished. Called inside the executor's local scope.
+    /// Submits what the turn queued, waits as asked, and completes what has finished. Called inside
+    /// the executor's local scope.
     pub(crate) fn turn(&self, wait: Wait) -> io::Result<()> {
         let mut finished = self.finished.take();
         {

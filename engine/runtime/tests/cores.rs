@@ -1,4 +1,5 @@
-//! The mesh under load, timers, end-of-loop hooks, background jobs: the parts of a node that need its loop.
+//! The mesh under load, timers, end-of-loop hooks, background jobs: the parts of a node that need
+//! its loop.
 
 mod support;
 
@@ -18,7 +19,8 @@ use types::{ByteCount, ByteOffset, ShardId};
 
 const MESSAGES: u64 = 200_000;
 
-/// Each core sends numbers to the other and checks what comes: order, and that the slot published before a message is visible with it.
+/// Each core sends numbers to the other and checks what comes: order, and that the slot published
+/// before a message is visible with it.
 async fn exchange(core: Core<u64>, received_total: Arc<AtomicU64>) {
     let other = ShardId(1 - core.shard.0);
     let own = core.shard;

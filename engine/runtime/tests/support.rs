@@ -18,7 +18,8 @@ pub fn options(shards: u16, directory: Option<&Path>) -> RuntimeOptions {
     }
 }
 
-/// Runs one future on one shard core and gives its result. A panic in it ends the test program, as it would the server.
+/// Runs one future on one shard core and gives its result. A panic in it ends the test program, as
+/// it would the server.
 pub fn on_one_core<T, F, Main>(directory: Option<&Path>, main: F) -> T
 where
     T: Send + 'static,

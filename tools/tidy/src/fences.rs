@@ -6,15 +6,10 @@ use crate::tree::RustFile;
 /// The files that may hold unsafe code. Each begins with its safety argument.
 const UNSAFE_FILES: &[&str] = &[
     "engine/platform/src/aligned_buf.rs",
-    "engine/runtime/src/background/block_ring.rs",
-    "engine/runtime/src/cpu.rs",
     "engine/runtime/src/mesh.rs",
-    "engine/runtime/src/task.rs",
+    "engine/runtime/src/sys.rs",
     "engine/runtime/src/uring/buffers.rs",
-    "engine/runtime/src/uring/disk.rs",
-    "engine/runtime/src/uring/probe.rs",
     "engine/runtime/src/uring/ring.rs",
-    "engine/runtime/src/uring/socket.rs",
     "engine/storage/src/memtable/arena.rs",
 ];
 

@@ -1,7 +1,9 @@
 //! [`platform::BlockIo`]: blocking calls for background threads, deeply queued inside.
 //!
-//! Each call borrows a ring from a small stock, so any thread may call, and as many rings exist as calls were ever made at one time. A large read is cut into chunks; up to
-//! [`QUEUE_DEPTH`] chunks are in flight, each paid for from the [`IoBudget`] before it is submitted. While it waits for the budget, nothing of it is queued at the device.
+//! Each call borrows a ring from a small stock, so any thread may call, and as many rings exist as
+//! calls were ever made at one time. A large read is cut into chunks; up to [`QUEUE_DEPTH`] chunks
+//! are in flight, each paid for from the [`IoBudget`] before it is submitted. While it waits for
+//! the budget, nothing of it is queued at the device.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,9 @@
 //! How fast background jobs may use the disk: as fast as the shards' own disk latency allows.
 //!
-//! Each shard core keeps a moving average of what its reads, writes and flushes take. The budget is a token bucket in bytes: while a shard's average is well above the lowest it has
-//! recently been, the rate is cut; otherwise it rises, up to a rate that is no limit. Without shard I/O there is no pacing. Flush jobs are never paced: writes wait for them.
+//! Each shard core keeps a moving average of what its reads, writes and flushes take. The budget is
+//! a token bucket in bytes: while a shard's average is well above the lowest it has recently been,
+//! the rate is cut; otherwise it rises, up to a rate that is no limit. Without shard I/O there is
+//! no pacing. Flush jobs are never paced: writes wait for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +27,8 @@ impl ShardLatency {
         let old = self.average_nanos.load(Ordering::Relaxed);
         let average = if old == 0 { nanos } else { old - old / 8 + nanos / 8 };
         self.average_nanos.store(average, Ordering::Relaxed);
-        // The lowest creeps up, so that a device that becomes slower for good is accepted in the end.
+        // The lowest creeps up, so that a device that becomes slower for good is accepted in the
+        // end.
         let lowest = self.lowest_nanos.load(Ordering::Relaxed);
         let crept = lowest + lowest / 4096 + 1;
         let lowest = if lowest == 0 { average } else { crept.min(average) };

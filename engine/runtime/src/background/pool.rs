@@ -1,7 +1,9 @@
 //! The background threads of a node: bounded queues by class, fixed threads by weight.
 //!
-//! One thread runs flushes only, so that a long compaction never holds one up; one a background core runs flushes and compactions; one a background core runs scans
-//! and optional work, in the idle class where the core is shared with a shard. The kernel's scheduler does the weighing: no thread changes its class.
+//! One thread runs flushes only, so that a long compaction never holds one up; one a background
+//! core runs flushes and compactions; one a background core runs scans and optional work, in the
+//! idle class where the core is shared with a shard. The kernel's scheduler does the weighing: no
+//! thread changes its class.
 
 use std::collections::VecDeque;
 use std::io;
@@ -102,7 +104,8 @@ impl Shared {
 
     fn run_one(&self, class: JobClass, cancel: CancelFlag, job: Job) {
         let block_io = PacedBlockIo { rings: self.rings.clone(), class, cancel: cancel.clone() };
-        // `run_job` turns a panic into a result; a bare job that panics must not take its thread along.
+        // `run_job` turns a panic into a result; a bare job that panics must not take its thread
+        // along.
         if catch_unwind(AssertUnwindSafe(|| job(&block_io, &cancel))).is_err() {
             tracing::error!(?class, "a background job panicked");
         }

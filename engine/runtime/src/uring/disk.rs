@@ -1,9 +1,12 @@
 //! [`platform::Disk`] on a core's ring: direct reads and writes, and a write linked with its flush.
 //!
-//! A short read or write is continued, an interrupted one repeated; a flush cancelled because its write was short is submitted again after the write is whole. Any other
-//! error ends the operation and is never retried. Operations on names and lengths are rare; they run on the node's file thread ([`crate::files`]).
+//! A short read or write is continued, an interrupted one repeated; a flush cancelled because its
+//! write was short is submitted again after the write is whole. Any other error ends the operation
+//! and is never retried. Operations on names and lengths are rare; they run on the node's file
+//! thread ([`crate::files`]).
 //!
-//! Cost: one write and its flush are two entries in the core's next submission; one allocation for the completion and one for the group.
+//! Cost: one write and its flush are two entries in the core's next submission; one allocation for
+//! the completion and one for the group.
 
 use std::io;
 use std::path::Path;
@@ -217,7 +220,8 @@ impl DiskTable {
                 assert!(writes_whole, "a linked flush runs only after its write was whole");
                 group.flush = Flush::NotNeeded;
             }
-            // Its write was short or interrupted, or the flush itself was interrupted: it has said nothing.
+            // Its write was short or interrupted, or the flush itself was interrupted: it has said
+            // nothing.
             Some(error)
                 if is_transient(&error) || error.raw_os_error() == Some(libc::ECANCELED) =>
             {

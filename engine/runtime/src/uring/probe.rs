@@ -11,7 +11,8 @@ use super::ring::{Finished, Operation, Ring, RingUse, Tag, Wait};
 use crate::error::RuntimeError;
 use crate::files::{DirectIo, FileThread};
 
-/// Refuses a kernel or container that lacks what the driver uses, and a directory whose file system does not do direct I/O.
+/// Refuses a kernel or container that lacks what the driver uses, and a directory whose file system
+/// does not do direct I/O.
 ///
 /// # Errors
 /// One variant for each thing to change; its text is the sentence for the operator.

@@ -1,12 +1,16 @@
 //! One io_uring instance that owns everything the kernel may still touch.
 //!
-//! An [`Operation`] carries its buffer and a reference to its file or socket. The ring keeps it from [`Ring::start`] until the completion that says it is the last one, and
-//! only then gives it back, so a task that stops waiting (drops its future) cannot free memory under the kernel. Nothing is submitted before [`Ring::submit`]: a full
-//! submission queue overflows into a backlog, because the end-of-loop hooks must run before any output leaves.
+//! An [`Operation`] carries its buffer and a reference to its file or socket. The ring keeps it
+//! from [`Ring::start`] until the completion that says it is the last one, and only then gives it
+//! back, so a task that stops waiting (drops its future) cannot free memory under the kernel.
+//! Nothing is submitted before [`Ring::submit`]: a full submission queue overflows into a backlog,
+//! because the end-of-loop hooks must run before any output leaves.
 //!
-//! Safety argument: entries point into heap memory owned by the operation (an `AlignedBuf`, a `Vec`, a `Box`), which stays where it is while the operation moves. The
-//! operation stays in `operations` until its last completion. Dropping the ring cancels and waits for all of them; if the kernel does not let go, the memory is leaked on purpose.
-//! The integration tests (`tests/disk.rs`, `tests/sockets.rs`) drop futures with I/O in flight; Miri has no io_uring.
+//! Safety argument: entries point into heap memory owned by the operation (an `AlignedBuf`, a
+//! `Vec`, a `Box`), which stays where it is while the operation moves. The operation stays in
+//! `operations` until its last completion. Dropping the ring cancels and waits for all of them; if
+//! the kernel does not let go, the memory is leaked on purpose. The integration tests
+//! (`tests/disk.rs`, `tests/sockets.rs`) drop futures with I/O in flight; Miri has no io_uring.
 #![expect(
     unsafe_code,
     reason = "entries carry raw pointers, and entering the ring is unsafe in the crate"
@@ -168,14 +172,16 @@ impl Ring {
         id
     }
 
-    /// Queues two operations of which the second begins only after the first succeeded in full; otherwise it completes with ECANCELED.
+    /// Queues two operations of which the second begins only after the first succeeded in full;
+    /// otherwise it completes with ECANCELED.
     pub(crate) fn start_linked(&mut self, first: (Tag, Operation), second: (Tag, Operation)) {
         let (_, first) = self.keep(first.0, first.1);
         let (_, second) = self.keep(second.0, second.1);
         self.backlog_or_push(Backlogged::Linked([first.flags(squeue::Flags::IO_LINK), second]));
     }
 
-    /// Queues the cancellation of an operation; its last completion comes as usual, perhaps with ECANCELED.
+    /// Queues the cancellation of an operation; its last completion comes as usual, perhaps with
+    /// ECANCELED.
     pub(crate) fn cancel(&mut self, target: OperationId) {
         self.start(Tag::Cancel, Operation::Cancel { target });
     }
@@ -247,7 +253,8 @@ impl Ring {
 
     fn push(&mut self, queued: &Backlogged) -> bool {
         let mut submission = self.ring.submission();
-        // SAFETY: the operation that owns the memory is in `operations` and stays there until its last completion.
+        // SAFETY: the operation that owns the memory is in `operations` and stays there until its
+        // last completion.
         let pushed = unsafe {
             match queued {
                 Backlogged::One(entry) => submission.push(entry),
@@ -284,7 +291,8 @@ impl Ring {
         match result {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
-                // Over in time, interrupted, or completions must be reaped first: the loop comes back.
+                // Over in time, interrupted, or completions must be reaped first: the loop comes
+                // back.
                 Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
                 _ => Err(error),
             },
@@ -333,7 +341,8 @@ fn raw(file: &FileHandle) -> Fd {
 }
 
 fn remaining(length: usize) -> u32 {
-    // A request of the kernel is at most 2^31 bytes; a longer one is done in parts, as a short one is.
+    // A request of the kernel is at most 2^31 bytes; a longer one is done in parts, as a short one
+    // is.
     u32::try_from(length).unwrap_or(u32::MAX).min(1 << 30)
 }
 

@@ -1,9 +1,13 @@
-//! [`platform::Network`] on a core's ring: multishot accept and receive, provided buffers, one send a batch.
+//! [`platform::Network`] on a core's ring: multishot accept and receive, provided buffers, one send
+//! a batch.
 //!
-//! Received bytes are copied from the ring's buffer into the connection's own vector, which is swapped with the caller's when that is empty, so the usual request costs one
-//! copy and no allocation. A connection that is not read from holds at most about [`STAGED_BYTES_MAX`]; then its receive is cancelled and TCP pushes back.
+//! Received bytes are copied from the ring's buffer into the connection's own vector, which is
+//! swapped with the caller's when that is empty, so the usual request costs one copy and no
+//! allocation. A connection that is not read from holds at most about [`STAGED_BYTES_MAX`]; then
+//! its receive is cancelled and TCP pushes back.
 //!
-//! A connection's place in the table is freed only when its handle is gone and the kernel has finished with it, so an index in a completion is never stale.
+//! A connection's place in the table is freed only when its handle is gone and the kernel has
+//! finished with it, so an index in a completion is never stale.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,7 +27,8 @@ use crate::slab::Slab;
 const STAGED_BYTES_MAX: usize = 128 * KIB as usize;
 /// An emptied vector larger than this is given back to the allocator.
 const IDLE_BYTES_MAX: usize = 64 * KIB as usize;
-/// Connections accepted by the kernel and not yet taken by the listener's task; more are closed at once.
+/// Connections accepted by the kernel and not yet taken by the listener's task; more are closed at
+/// once.
 const ACCEPTED_MAX: usize = 256;
 /// Connections that the kernel queues for a listening socket.
 const LISTEN_BACKLOG: i32 = 1024;
@@ -132,7 +137,8 @@ impl Connection {
         }
         match done.error() {
             Some(error) => match error.raw_os_error() {
-                // Cancelled by us, or the ring was out of buffers, or interrupted: what comes next arms it again.
+                // Cancelled by us, or the ring was out of buffers, or interrupted: what comes next
+                // arms it again.
                 Some(libc::ECANCELED | libc::ENOBUFS | libc::EINTR | libc::EAGAIN) => {}
                 _ => self.ended = Some(ReceiveEnd::Failed(disconnected(error))),
             },
