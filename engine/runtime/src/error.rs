@@ -11,8 +11,7 @@ use platform::DiskError;
 pub enum RuntimeError {
     /// The kernel was built or booted without io_uring.
     #[error(
-        "this kernel has no io_uring: run on Linux 6.1 or later with CONFIG_IO_URING, or start \
-         with --runtime glommio where that can work"
+        "this kernel has no io_uring: run on Linux 6.1 or later, built with CONFIG_IO_URING"
     )]
     IoUringAbsent {
         /// What the kernel said.
