@@ -12,15 +12,15 @@ use crate::error::SstableError;
 use crate::fetch::{Fetch, Fetched, Joining};
 use crate::key_schema::{KeySchema, KeyShape};
 use crate::metadata::{
-    FileColumn, Metadata, PAGE_CONTINUES, PAGE_SLICES, PageId, ROW_SAME_KEY, ROW_TOMBSTONE,
-    join_timestamp,
+    FileColumn, Metadata, PAGE_CONTINUES, PAGE_SLICES, PAGE_TOMBSTONES, PAGE_VERSIONS, PageId,
+    ROW_SAME_KEY, ROW_TOMBSTONE, join_timestamp,
 };
 use crate::page::PageCheck;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use types::mutants::{self, Mutant};
 use types::row::encode_row;
-use types::{SliceId, Timestamp, Value};
+use types::{SliceId, SqlType, Timestamp, Value};
 
 /// Planted bug: a point read looks at the first version of a key only.
 pub const MUTANT_POINT_STOPS_AT_FIRST_VERSION: Mutant = Mutant(305);
@@ -127,33 +127,8 @@ impl Metadata {
         fetched: &Fetched<'_>,
         query: &PointQuery<'_>,
     ) -> Result<PointRead, SstableError> {
-        let decode =
-            |column| self.decode_page(page, column, fetched.page(page, column), PageCheck::Verify);
-        let marks = self.key_columns().into_iter().chain(self.mark_columns());
-        let vectors = marks
-            .map(|column| Ok((column, decode(column)?)))
-            .collect::<Result<Vec<_>, SstableError>>()?;
-        let column =
-            |wanted| vectors.iter().find(|(own, _)| *own == wanted).map(|(_, vector)| vector);
-        let found = self.find_version(page, query, &column)?;
-        self.answer(page, query, found, |row| {
-            let mut values = alloc::vec![Value::Null; self.types.len()];
-            for position in projection {
-                let at = usize::from(*position);
-                let wanted = FileColumn::Stored(*position);
-                values[at] = match (column(wanted), fetched.page(page, wanted)) {
-                    (Some(vector), _) => self.owned(page, vector, *position, row)?,
-                    (None, Some(bytes)) => self
-                        .open_page(page, wanted, bytes, PageCheck::Verify)?
-                        .value(self.types[at], row)?,
-                    (None, None) if self.page_range(page, wanted).is_none() => Value::Null,
-                    (None, None) => {
-                        return Err(SstableError::ColumnNotGiven { column: *position });
-                    }
-                };
-            }
-            Ok(values)
-        })
+        let encoded = EncodedPage::open(self, page, fetched)?;
+        self.answer(page, projection, query, &encoded)
     }
 
     /// The answer from decoded columns of the page, which `column` gives: those of [`Metadata::point_columns`].
@@ -167,28 +142,29 @@ impl Metadata {
         query: &PointQuery<'_>,
         column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
     ) -> Result<PointRead, SstableError> {
-        let found = self.find_version(page, query, column)?;
-        self.answer(page, query, found, |row| {
-            let mut values = alloc::vec![Value::Null; self.types.len()];
-            for position in projection {
-                let vector = self.given(column, FileColumn::Stored(*position))?;
-                values[usize::from(*position)] = self.owned(page, vector, *position, row)?;
-            }
-            Ok(values)
-        })
+        let keys = self
+            .key_schema
+            .positions()
+            .map(|at| given(self, column, FileColumn::Stored(at)))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.answer(page, projection, query, &DecodedPage { metadata: self, keys, column })
     }
 
     fn answer(
         &self,
         page: PageId,
+        projection: &[u16],
         query: &PointQuery<'_>,
-        found: Found,
-        values: impl FnOnce(usize) -> Result<Vec<Value>, SstableError>,
+        rows: &dyn PageRows,
     ) -> Result<PointRead, SstableError> {
-        Ok(match found {
+        Ok(match self.find_version(page, query, rows)? {
             Found::Row { row, execute_at } => {
+                let mut values = alloc::vec![Value::Null; self.types.len()];
+                for position in projection {
+                    values[usize::from(*position)] = rows.value(*position, row)?;
+                }
                 let mut bytes = Vec::with_capacity(64);
-                encode_row(&self.types, &values(row)?, &mut bytes);
+                encode_row(&self.types, &values, &mut bytes);
                 PointRead::Row { execute_at, row: bytes }
             }
             Found::Tombstone { execute_at } => PointRead::Tombstone { execute_at },
@@ -200,138 +176,70 @@ impl Metadata {
         })
     }
 
-    fn owned(
-        &self,
-        page: PageId,
-        vector: &ColumnVector,
-        position: u16,
-        row: usize,
-    ) -> Result<Value, SstableError> {
-        let value = vector.value(self.types[usize::from(position)], row);
-        value.and_then(|value| value.to_value()).ok_or_else(|| self.bad_key(&[page]))
-    }
-
-    /// The hidden columns of a point read.
-    fn mark_columns(&self) -> impl Iterator<Item = FileColumn> + use<> {
-        let all = [
-            FileColumn::Slice,
-            FileColumn::Flags,
-            FileColumn::ExecuteAtTime,
-            FileColumn::ExecuteAtOrigin,
-        ];
-        let count = if self.is_sealed() { 2 } else { 4 };
-        all.into_iter().take(count)
-    }
-
-    fn given<'c>(
-        &self,
-        column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
-        wanted: FileColumn,
-    ) -> Result<&'c ColumnVector, SstableError> {
-        let slot = self.slot(wanted).unwrap_or(usize::MAX) as u16;
-        column(wanted).ok_or(SstableError::ColumnNotGiven { column: slot })
-    }
-
-    fn find_version<'c>(
+    fn find_version(
         &self,
         page: PageId,
         query: &PointQuery<'_>,
-        column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
+        rows: &dyn PageRows,
     ) -> Result<Found, SstableError> {
         let row_count = self.page_row_count(page);
-        let keys = self
-            .key_schema
-            .positions()
-            .map(|at| self.given(column, FileColumn::Stored(at)))
-            .collect::<Result<Vec<_>, _>>()?;
-        let first = self.first_row(page, query, &keys, column)?;
-        let flags = match &self.given(column, FileColumn::Flags)?.values {
-            Values::Int16(flags) => flags,
-            _ => panic!("flags are two-byte integers"),
-        };
-        let mut row = first;
-        let mut scratch = Vec::new();
-        while row < row_count {
-            // Rows after the first are of the same key exactly if they are marked so.
-            let same = if row == first {
-                self.compare_row(page, query, &keys, column, row, &mut scratch)?.is_eq()
-            } else {
-                flags[row] & ROW_SAME_KEY != 0
-            };
-            if !same || (row > first && mutants::live(MUTANT_POINT_STOPS_AT_FIRST_VERSION)) {
-                return Ok(Found::Absent);
-            }
-            let execute_at = self.execute_at(query, column, row)?;
-            if execute_at <= query.at {
-                return Ok(if flags[row] & ROW_TOMBSTONE != 0 {
-                    Found::Tombstone { execute_at }
-                } else {
-                    Found::Row { row, execute_at }
-                });
-            }
-            row += 1;
-        }
-        Ok(Found::NextPage)
-    }
-
-    fn execute_at<'c>(
-        &self,
-        query: &PointQuery<'_>,
-        column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
-        row: usize,
-    ) -> Result<Timestamp, SstableError> {
-        if self.is_sealed() {
-            return query.published_at.ok_or(SstableError::Unpublished);
-        }
-        let times = &self.given(column, FileColumn::ExecuteAtTime)?.values;
-        let origins = &self.given(column, FileColumn::ExecuteAtOrigin)?.values;
-        match (times, origins) {
-            (Values::Int64(times), Values::Int64(origins)) => {
-                Ok(join_timestamp(times[row], origins[row]))
-            }
-            _ => panic!("times and origins are eight-byte integers"),
-        }
-    }
-
-    /// The first row of the page at or above the key.
-    fn first_row<'c>(
-        &self,
-        page: PageId,
-        query: &PointQuery<'_>,
-        keys: &[&ColumnVector],
-        column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
-    ) -> Result<usize, SstableError> {
+        let plain = self.page_flags(page) & PAGE_MARKED == 0;
+        let keys = rows.keys();
         let mut scratch = Vec::with_capacity(query.key.len() + 16);
-        let (mut low, mut high) = (0, self.page_row_count(page));
+        let (mut low, mut high) = (0, row_count);
         while low < high {
             let middle = low + (high - low) / 2;
-            let order = self.compare_row(page, query, keys, column, middle, &mut scratch)?;
-            if order.is_lt() {
+            if self.compare_row(page, query, rows, &keys, middle, &mut scratch)?.is_lt() {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(low)
+        let first = low;
+        for row in first..row_count {
+            let flags = if plain { 0 } else { rows.flags(row)? };
+            // Rows after the first are of the same key exactly if they are marked so.
+            let same = if row == first {
+                self.compare_row(page, query, rows, &keys, row, &mut scratch)?.is_eq()
+            } else {
+                flags & ROW_SAME_KEY != 0
+            };
+            if !same || (row > first && mutants::live(MUTANT_POINT_STOPS_AT_FIRST_VERSION)) {
+                return Ok(Found::Absent);
+            }
+            let execute_at = match (self.is_sealed(), query.published_at) {
+                (true, Some(published_at)) => published_at,
+                (true, None) => return Err(SstableError::Unpublished),
+                (false, _) => rows.execute_at(row)?,
+            };
+            if execute_at <= query.at {
+                return Ok(if flags & ROW_TOMBSTONE != 0 {
+                    Found::Tombstone { execute_at }
+                } else {
+                    Found::Row { row, execute_at }
+                });
+            }
+        }
+        Ok(Found::NextPage)
     }
 
     /// Compares a row's position with the one asked for.
-    fn compare_row<'c>(
+    fn compare_row(
         &self,
         page: PageId,
         query: &PointQuery<'_>,
+        rows: &dyn PageRows,
         keys: &[&ColumnVector],
-        column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
         row: usize,
         scratch: &mut Vec<u8>,
     ) -> Result<Ordering, SstableError> {
-        if self.page_flags(page) & PAGE_SLICES != 0 {
-            let slice = self.given(column, FileColumn::Slice)?.slice_at(row);
-            if slice != query.slice {
-                return Ok(slice.cmp(&query.slice));
-            }
-        } else if self.separator(page).0 != query.slice.0 {
-            return Ok(self.separator(page).0.cmp(&query.slice.0));
+        let slice = if self.page_flags(page) & PAGE_SLICES != 0 {
+            rows.slice(row)?
+        } else {
+            SliceId(self.separator(page).0)
+        };
+        if slice != query.slice {
+            return Ok(slice.cmp(&query.slice));
         }
         if let (KeyShape::Word { bytes: 8 }, [vector]) = (self.key_schema.shape(), keys)
             && let Some(word) = self.key_schema.word_at(vector, row)
@@ -343,5 +251,181 @@ impl Metadata {
             return Err(self.bad_key(&[page]));
         }
         Ok(scratch.as_slice().cmp(query.key))
+    }
+}
+
+/// Pages whose flags column is stored.
+const PAGE_MARKED: u8 = PAGE_TOMBSTONES | PAGE_VERSIONS | PAGE_CONTINUES;
+
+/// What a point read asks of a page.
+trait PageRows {
+    /// The key columns, in key order.
+    fn keys(&self) -> Vec<&ColumnVector>;
+    /// Asked only of pages that lie in several slices.
+    fn slice(&self, row: usize) -> Result<SliceId, SstableError>;
+    /// Asked only of pages that store flags.
+    fn flags(&self, row: usize) -> Result<i16, SstableError>;
+    /// Asked only of files that are not sealed.
+    fn execute_at(&self, row: usize) -> Result<Timestamp, SstableError>;
+    /// A stored column.
+    fn value(&self, position: u16, row: usize) -> Result<Value, SstableError>;
+}
+
+fn given<'c>(
+    metadata: &Metadata,
+    column: &dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
+    wanted: FileColumn,
+) -> Result<&'c ColumnVector, SstableError> {
+    let slot = metadata.slot(wanted).unwrap_or(usize::MAX) as u16;
+    column(wanted).ok_or(SstableError::ColumnNotGiven { column: slot })
+}
+
+fn number(vector: &ColumnVector, row: usize) -> i64 {
+    match &vector.values {
+        Values::Int16(values) => i64::from(values[row]),
+        Values::Int32(values) => i64::from(values[row]),
+        Values::Int64(values) => values[row],
+        _ => panic!("hidden columns are integers"),
+    }
+}
+
+fn owned(
+    metadata: &Metadata,
+    vector: &ColumnVector,
+    position: u16,
+    row: usize,
+) -> Result<Value, SstableError> {
+    let value = vector.value(metadata.types[usize::from(position)], row);
+    value.and_then(|value| value.to_value()).ok_or_else(|| metadata.bad_key(&[]))
+}
+
+/// A page whose columns the caller has decoded before.
+struct DecodedPage<'m, 'c, 'f> {
+    metadata: &'m Metadata,
+    keys: Vec<&'c ColumnVector>,
+    column: &'f dyn Fn(FileColumn) -> Option<&'c ColumnVector>,
+}
+
+impl PageRows for DecodedPage<'_, '_, '_> {
+    fn keys(&self) -> Vec<&ColumnVector> {
+        self.keys.clone()
+    }
+
+    fn slice(&self, row: usize) -> Result<SliceId, SstableError> {
+        Ok(given(self.metadata, self.column, FileColumn::Slice)?.slice_at(row))
+    }
+
+    fn flags(&self, row: usize) -> Result<i16, SstableError> {
+        Ok(number(given(self.metadata, self.column, FileColumn::Flags)?, row) as i16)
+    }
+
+    fn execute_at(&self, row: usize) -> Result<Timestamp, SstableError> {
+        let time = given(self.metadata, self.column, FileColumn::ExecuteAtTime)?;
+        let origin = given(self.metadata, self.column, FileColumn::ExecuteAtOrigin)?;
+        Ok(join_timestamp(number(time, row), number(origin, row)))
+    }
+
+    fn value(&self, position: u16, row: usize) -> Result<Value, SstableError> {
+        let vector = given(self.metadata, self.column, FileColumn::Stored(position))?;
+        owned(self.metadata, vector, position, row)
+    }
+}
+
+/// A page as bytes: what the search needs is decoded, of the rest single values are.
+struct EncodedPage<'m, 'a> {
+    metadata: &'m Metadata,
+    page: PageId,
+    fetched: &'m Fetched<'a>,
+    /// Decoded: key columns, and hidden ones where more than one row may be asked for.
+    decoded: Vec<(FileColumn, ColumnVector)>,
+}
+
+impl<'m, 'a> EncodedPage<'m, 'a> {
+    fn open(
+        metadata: &'m Metadata,
+        page: PageId,
+        fetched: &'m Fetched<'a>,
+    ) -> Result<EncodedPage<'m, 'a>, SstableError> {
+        let flags = metadata.page_flags(page);
+        let mut columns = metadata.key_columns();
+        if flags & PAGE_SLICES != 0 {
+            columns.push(FileColumn::Slice);
+        }
+        if flags & PAGE_MARKED != 0 {
+            columns.push(FileColumn::Flags);
+        }
+        if flags & (PAGE_VERSIONS | PAGE_CONTINUES) != 0 && !metadata.is_sealed() {
+            columns.extend([FileColumn::ExecuteAtTime, FileColumn::ExecuteAtOrigin]);
+        }
+        let mut decoded = Vec::with_capacity(columns.len());
+        for column in columns {
+            let bytes = fetched.page(page, column);
+            decoded.push((column, metadata.decode_page(page, column, bytes, PageCheck::Verify)?));
+        }
+        Ok(EncodedPage { metadata, page, fetched, decoded })
+    }
+
+    fn find(&self, wanted: FileColumn) -> Option<&ColumnVector> {
+        self.decoded.iter().find(|(column, _)| *column == wanted).map(|(_, vector)| vector)
+    }
+
+    /// One value of a column, wherever it is.
+    fn one(
+        &self,
+        column: FileColumn,
+        sql_type: SqlType,
+        row: usize,
+    ) -> Result<Value, SstableError> {
+        match self.fetched.page(self.page, column) {
+            Some(bytes) => {
+                let check = PageCheck::Verify;
+                self.metadata.open_page(self.page, column, bytes, check)?.value(sql_type, row)
+            }
+            None if self.metadata.page_range(self.page, column).is_none() => Ok(Value::Null),
+            None => {
+                let slot = self.metadata.slot(column).unwrap_or(usize::MAX) as u16;
+                Err(SstableError::ColumnNotGiven { column: slot })
+            }
+        }
+    }
+
+    fn hidden(&self, column: FileColumn, row: usize) -> Result<i64, SstableError> {
+        match self.find(column) {
+            Some(vector) => Ok(number(vector, row)),
+            None => match self.one(column, SqlType::Int8, row)? {
+                Value::Int8(value) => Ok(value),
+                _ => Err(self.metadata.bad_key(&[self.page])),
+            },
+        }
+    }
+}
+
+impl PageRows for EncodedPage<'_, '_> {
+    fn keys(&self) -> Vec<&ColumnVector> {
+        let find = |at| self.find(FileColumn::Stored(at)).expect("key columns are decoded on open");
+        self.metadata.key_schema.positions().map(find).collect()
+    }
+
+    fn slice(&self, row: usize) -> Result<SliceId, SstableError> {
+        self.hidden(FileColumn::Slice, row).map(|slice| SliceId(slice as u16))
+    }
+
+    fn flags(&self, row: usize) -> Result<i16, SstableError> {
+        self.hidden(FileColumn::Flags, row).map(|flags| flags as i16)
+    }
+
+    fn execute_at(&self, row: usize) -> Result<Timestamp, SstableError> {
+        let time = self.hidden(FileColumn::ExecuteAtTime, row)?;
+        Ok(join_timestamp(time, self.hidden(FileColumn::ExecuteAtOrigin, row)?))
+    }
+
+    fn value(&self, position: u16, row: usize) -> Result<Value, SstableError> {
+        match self.find(FileColumn::Stored(position)) {
+            Some(vector) => owned(self.metadata, vector, position, row),
+            None => {
+                let sql_type = self.metadata.types[usize::from(position)];
+                self.one(FileColumn::Stored(position), sql_type, row)
+            }
+        }
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn unpack_64<T>(packed: &[u8], width: u32, out: &mut [T], make: impl 
         let last = words.len() - 1;
         let (rows, _) = block.as_chunks_mut::<4>();
         for (row, slots) in rows.iter_mut().enumerate() {
-            let bit = row as u32 * width;
+            let bit = (row as u32).wrapping_mul(width);
             let (word, shift) = ((bit >> 6) as usize, bit & 63);
             let (low, high) = (load_64(&words[word]), load_64(&words[last.min(word + 1)]));
             for lane in 0..4 {
@@ -134,7 +134,7 @@ pub(crate) fn unpack_32<T>(packed: &[u8], width: u32, out: &mut [T], make: impl 
         let last = words.len() - 1;
         let (rows, _) = block.as_chunks_mut::<8>();
         for (row, slots) in rows.iter_mut().enumerate() {
-            let bit = row as u32 * width;
+            let bit = (row as u32).wrapping_mul(width);
             let (word, shift) = ((bit >> 5) as usize, bit & 31);
             let (low, high) = (load_32(&words[word]), load_32(&words[last.min(word + 1)]));
             for lane in 0..8 {
@@ -160,15 +160,23 @@ fn load_32(bytes: &[u8; 32]) -> [u32; 8] {
 
 fn unpack_tail<T>(packed: &[u8], width: u32, out: &mut [T], make: impl Fn(u64) -> T) {
     let mask = mask(width);
-    for (index, slot) in out.iter_mut().enumerate() {
-        *slot = make(bits_at(packed, index * width as usize) & mask);
+    let mut bit = 0usize;
+    for slot in out {
+        *slot = make(bits_at(packed, bit, width) & mask);
+        bit = bit.wrapping_add(width as usize);
     }
 }
 
-/// Sixty-four bits from a bit position on; zeroes after the end.
-fn bits_at(packed: &[u8], bit: usize) -> u64 {
-    let mut window = [0u8; 16];
+/// At least `width` bits from a bit position on; zeroes after the end.
+#[inline(always)]
+fn bits_at(packed: &[u8], bit: usize, width: u32) -> u64 {
     let rest = &packed[bit >> 3..];
+    if width <= 57
+        && let Some(window) = rest.first_chunk::<8>()
+    {
+        return u64::from_le_bytes(*window) >> (bit & 7);
+    }
+    let mut window = [0u8; 16];
     let length = rest.len().min(16);
     window[..length].copy_from_slice(&rest[..length]);
     (u128::from_le_bytes(window) >> (bit & 7)) as u64
@@ -187,7 +195,7 @@ pub(crate) fn get_64(packed: &[u8], width: u32, count: usize, index: usize) -> u
     let block = index / BLOCK;
     if block == count / BLOCK {
         let tail = &packed[block * 32 * width as usize..];
-        return bits_at(tail, index % BLOCK * width as usize) & mask(width);
+        return bits_at(tail, index % BLOCK * width as usize, width) & mask(width);
     }
     let (words, _) = packed[block * 32 * width as usize..].as_chunks::<8>();
     let (row, lane) = (index % BLOCK / 4, index % 4);
@@ -211,7 +219,7 @@ pub(crate) fn get_32(packed: &[u8], width: u32, count: usize, index: usize) -> u
     let block = index / BLOCK;
     if block == count / BLOCK {
         let tail = &packed[block * 32 * width as usize..];
-        return (bits_at(tail, index % BLOCK * width as usize) & mask(width)) as u32;
+        return (bits_at(tail, index % BLOCK * width as usize, width) & mask(width)) as u32;
     }
     let (words, _) = packed[block * 32 * width as usize..].as_chunks::<4>();
     let (row, lane) = (index % BLOCK / 8, index % 8);

@@ -6,7 +6,7 @@
 //! RunLength         | run count (4) | values: block | lengths: block of 4-byte numbers |
 //! Dictionary        | distinct count (4) | values (w each) | codes: block of 4-byte numbers |
 //! FrameOfReference  | lowest (w) | bits (1) | packed distances |
-//! Delta             | first (w) | lowest step (w) | bits (1) | packed distances of the n − 1 steps |
+//! Delta             | first (w) | lowest step (w) | bits (1) | packed distances of the n steps, the first one zero |
 //! block             | bytes that follow (4) | encoding (1) | one of the forms above |
 //! ```
 //! `w` is the type's width; numbers up to four bytes pack in the 32-bit form, others in the 64-bit form. All sums are modulo 2^(8·w), so any range works.
@@ -151,7 +151,7 @@ pub(crate) fn encode<T: Number>(values: &[T], out: &mut Vec<u8>) -> Encoding {
     if let Some((_, step_bits)) = profile.steps
         && step_bits < width_bits
     {
-        best.offer(2 * T::BYTES + 1 + packed_bytes(count - 1, step_bits), 11, Encoding::Delta);
+        best.offer(2 * T::BYTES + 1 + packed_bytes(count, step_bits), 11, Encoding::Delta);
     }
     let run_bits = profile.range_bits + bits_of(profile.run_length_max as u64);
     let runs = (profile.run_count * run_bits as usize).div_ceil(8) + 2 * T::BYTES + 20;
@@ -217,8 +217,9 @@ fn encode_delta<T: Number>(values: &[T], signed: &[i64], profile: &Profile, out:
     values[0].append_plain(out);
     T::from_bits(lowest as u64).append_plain(out);
     out.push(bits as u8);
-    let distances = signed.windows(2).map(|pair| (pair[1] - pair[0]).wrapping_sub(lowest) as u64);
-    pack::<T>(distances, bits, out);
+    // A step for the first value too, so that a page of whole blocks stays one.
+    let steps = signed.windows(2).map(|pair| (pair[1] - pair[0]).wrapping_sub(lowest) as u64);
+    pack::<T>(core::iter::once(0).chain(steps), bits, out);
 }
 
 fn encode_runs<T: Number>(values: &[T], profile: &Profile, out: &mut Vec<u8>) {
@@ -310,8 +311,8 @@ fn decode_form<T: Number>(
             let first: T = one(decoder)?;
             let step: T = one(decoder)?;
             let slots = grow(out, row_count);
+            unpack(decoder, slots, step)?;
             slots[0] = first;
-            unpack(decoder, &mut slots[1..], step)?;
             let mut sum = first;
             for slot in &mut slots[1..] {
                 sum = sum.wrapping_sum(*slot);
