@@ -101,7 +101,8 @@ fn start<F: Future<Output = ()> + 'static>(
 
 fn look(inner: &Rc<TreeInner>, running: &Rc<Running>, ticks: u64) {
     let progress = &inner.directory.progress;
-    let pressed = inner.log.free_segments() == 0 && inner.log.want_release();
+    let short = inner.log.free_segments() < inner.segments_wanted.get();
+    let pressed = short && inner.log.want_release();
     if progress.take_flush_wanted(inner.shard) || pressed {
         inner.memory.borrow_mut().rotate();
     }
@@ -142,7 +143,8 @@ fn look(inner: &Rc<TreeInner>, running: &Rc<Running>, ticks: u64) {
 fn wants_growth(inner: &TreeInner) -> bool {
     let options = &inner.directory.options;
     let held = inner.log.held_segments() + inner.log.free_segments();
-    inner.log.free_segments() < 2 && (held as u32) < options.segments_per_shard_max
+    inner.log.free_segments() <= inner.segments_wanted.get()
+        && (held as u32) < options.segments_per_shard_max
 }
 
 fn pick_job(inner: &TreeInner, turn: u64) -> Option<Job> {

@@ -70,6 +70,8 @@ pub(crate) struct TreeInner {
     pub(crate) publishing: RefCell<BTreeSet<LogAddress>>,
     pub(crate) failed: RefCell<Option<StorageError>>,
     pub(crate) closing: Cell<bool>,
+    /// Free log segments that housekeeping aims for: what a large record once waited for.
+    pub(crate) segments_wanted: Cell<usize>,
     /// The file that the scrubber verified last.
     pub(crate) scrubbed: Cell<SstableId>,
     /// What the scrubber found, oldest first.
@@ -195,6 +197,7 @@ impl Tree {
             publishing: RefCell::new(BTreeSet::new()),
             failed: RefCell::new(None),
             closing: Cell::new(false),
+            segments_wanted: Cell::new(1),
             scrubbed: Cell::new(NOTHING_SCRUBBED),
             damage_found: RefCell::new(Vec::new()),
             bell: Notify::default(),
@@ -245,9 +248,12 @@ impl Tree {
         let mut delayed = false;
         loop {
             inner.check_writable()?;
-            let rung = inner.bell.count();
             let debt = inner.write_debt(bytes);
             if debt.is_over() {
+                let wanted = inner.segments_wanted.get().max(debt.log_segments_needed);
+                inner.segments_wanted.set(wanted);
+                inner.bell.ring();
+                let rung = inner.bell.count();
                 inner.counters.admission_waits.set(inner.counters.admission_waits.get() + 1);
                 let tick = platform::sleep(&inner.platform.spawner, Duration::from_millis(50));
                 maintenance::either(inner.bell.after(rung), tick).await;
@@ -897,8 +903,7 @@ impl TreeInner {
             level_zero_files: level_zero.unwrap_or(0),
             level_zero_files_wanted: options.level_zero_files,
             log_segments_free: self.log.free_segments(),
-            log_bytes_gathered: self.log.bytes_gathered() + bytes,
-            segment_bytes: self.directory.segment_blocks().bytes(),
+            log_segments_needed: self.log.segments_needed(bytes),
         }
     }
 

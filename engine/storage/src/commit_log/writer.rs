@@ -246,6 +246,11 @@ impl CommitLog {
         self.inner.state.borrow().stream.bytes_gathered()
     }
 
+    /// Free segments that a record of so many bytes may need.
+    pub fn segments_needed(&self, payload_bytes: usize) -> usize {
+        self.inner.state.borrow().stream.segments_needed(payload_bytes)
+    }
+
     /// Segments that wait to be used.
     pub fn free_segments(&self) -> usize {
         self.inner.state.borrow().free.len()

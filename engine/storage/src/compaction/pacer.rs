@@ -16,10 +16,8 @@ pub struct WriteDebt {
     pub level_zero_files_wanted: usize,
     /// Segments that the log has left.
     pub log_segments_free: usize,
-    /// Bytes gathered behind the flush in flight, the write that asks included.
-    pub log_bytes_gathered: usize,
-    /// Bytes of a segment.
-    pub segment_bytes: u64,
+    /// Segments that the write that asks may need.
+    pub log_segments_needed: usize,
 }
 
 /// Delay of one write at the edge of waiting.
@@ -32,10 +30,9 @@ const FREE_SHARE: u64 = 50;
 impl WriteDebt {
     /// Whether a write has to wait until something has finished.
     pub fn is_over(&self) -> bool {
-        let segments_needed = self.log_bytes_gathered as u64 / self.segment_bytes.max(1) + 1;
         self.memory_bytes > self.memory_bytes_max
             || self.level_zero_files > self.level_zero_files_wanted * LEVEL_ZERO_BOUND
-            || (self.log_segments_free as u64) < segments_needed
+            || self.log_segments_free < self.log_segments_needed
     }
 }
 
@@ -66,8 +63,7 @@ mod tests {
             level_zero_files: files,
             level_zero_files_wanted: 4,
             log_segments_free: 3,
-            log_bytes_gathered: 100,
-            segment_bytes: 4096,
+            log_segments_needed: 1,
         }
     }
 

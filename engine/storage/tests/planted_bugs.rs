@@ -1,0 +1,35 @@
+//! Every planted bug of this crate is found by the seeded workload. Only in the build with `--cfg mutants`; elsewhere this file holds nothing.
+#![cfg(mutants)]
+
+#[path = "support/double.rs"]
+mod double;
+#[path = "support/rows.rs"]
+mod rows;
+#[path = "support/workload.rs"]
+mod workload;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use workload::{Crashes, run_seed};
+
+/// Seeds after which a bug counts as missed.
+const SEEDS: u64 = 400;
+
+#[test]
+fn every_planted_bug_is_found() {
+    let mut missed = Vec::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for (mutant, name) in storage::mutants::ALL {
+        types::mutants::set_live(mutant.0);
+        let found = (0..SEEDS).find(|seed| {
+            catch_unwind(AssertUnwindSafe(|| run_seed(1000 + seed, Crashes::Often))).is_err()
+        });
+        types::mutants::set_live(0);
+        match found {
+            Some(seed) => println!("{name}: found after {} seeds", seed + 1),
+            None => missed.push(*name),
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
