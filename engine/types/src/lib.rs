@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod binary_format;
+pub mod binary_format;
 pub mod bytes;
 pub mod checksum;
 pub mod codec;

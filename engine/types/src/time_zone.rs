@@ -141,6 +141,31 @@ pub fn parse_offset(text: &str) -> Option<i32> {
     Some(if negative { -total } else { total })
 }
 
+/// Offsets of PostgreSQL's default abbreviations, in seconds east, that name one offset for all time; lower case.
+pub fn abbreviation_offset(word: &str) -> Option<i32> {
+    const HOUR: i32 = 3600;
+    Some(match word {
+        "utc" | "gmt" | "z" | "zulu" | "ut" | "uct" | "wet" => 0,
+        "bst" | "cet" | "met" | "west" => HOUR,
+        "cest" | "eet" | "mest" | "sast" => 2 * HOUR,
+        "eest" | "msk" => 3 * HOUR,
+        "ist" => 2 * HOUR,
+        "jst" | "kst" => 9 * HOUR,
+        "est" => -5 * HOUR,
+        "edt" => -4 * HOUR,
+        "cst" => -6 * HOUR,
+        "cdt" => -5 * HOUR,
+        "mst" => -7 * HOUR,
+        "mdt" => -6 * HOUR,
+        "pst" => -8 * HOUR,
+        "pdt" => -7 * HOUR,
+        "hst" => -10 * HOUR,
+        "akst" => -9 * HOUR,
+        "akdt" => -8 * HOUR,
+        _ => return None,
+    })
+}
+
 /// The settings of a session that decide how values read and print. All others that PostgreSQL has are fixed: `DateStyle` prints ISO, `IntervalStyle` is
 /// `postgres`, `extra_float_digits` is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

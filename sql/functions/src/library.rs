@@ -3,13 +3,18 @@
 #[macro_use]
 mod convert;
 
+pub(crate) mod array;
 pub(crate) mod boolean;
 pub(crate) mod bytes;
+pub(crate) mod catalog;
 pub(crate) mod compare;
+pub(crate) mod datetime;
+pub(crate) mod datetime_fields;
 mod digest;
 pub(crate) mod float;
 pub(crate) mod integer;
 pub(crate) mod numeric;
 pub(crate) mod pattern;
 mod real;
+pub(crate) mod strings;
 pub(crate) mod text;

@@ -8,7 +8,7 @@ use super::{
     MICROS_PER_SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, UNIX_EPOCH_DAYS,
     date_in_range, from_local, timestamp_in_range, to_local,
 };
-use crate::time_zone::{DateOrder, TextSettings, parse_offset};
+use crate::time_zone::{DateOrder, TextSettings, abbreviation_offset, parse_offset};
 use crate::{SqlState, TimeZone, ValueError};
 use alloc::format;
 use alloc::string::String;
@@ -219,31 +219,6 @@ fn is_week_day(word: &str) -> bool {
         ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
     matches!(word, "tues" | "weds" | "thur" | "thurs")
         || DAYS.iter().any(|day| word == *day || word.len() == 3 && day.starts_with(word))
-}
-
-/// Offsets of PostgreSQL's default abbreviations, in seconds, that name one offset for all time.
-fn abbreviation_offset(word: &str) -> Option<i32> {
-    const HOUR: i32 = 3600;
-    Some(match word {
-        "utc" | "gmt" | "z" | "zulu" | "ut" | "uct" | "wet" => 0,
-        "bst" | "cet" | "met" | "west" => HOUR,
-        "cest" | "eet" | "mest" | "sast" => 2 * HOUR,
-        "eest" | "msk" => 3 * HOUR,
-        "ist" => 2 * HOUR,
-        "jst" | "kst" => 9 * HOUR,
-        "est" => -5 * HOUR,
-        "edt" => -4 * HOUR,
-        "cst" => -6 * HOUR,
-        "cdt" => -5 * HOUR,
-        "mst" => -7 * HOUR,
-        "mdt" => -6 * HOUR,
-        "pst" => -8 * HOUR,
-        "pdt" => -7 * HOUR,
-        "hst" => -10 * HOUR,
-        "akst" => -9 * HOUR,
-        "akdt" => -8 * HOUR,
-        _ => return None,
-    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ const fn c(from: T, to: T, kind: K, method: CastMethod) -> CastDefinition {
 }
 
 #[rustfmt::skip]
-pub(super) static CASTS: [CastDefinition; 81] = [
+pub(super) static CASTS: [CastDefinition; 89] = [
     c(T::Bool, T::Int4, K::Explicit, f(2558)),
     c(T::Bool, T::Text, K::Assignment, f(2971)),
     c(T::Bool, T::Varchar, K::Assignment, f(2971)),
@@ -68,14 +68,22 @@ pub(super) static CASTS: [CastDefinition; 81] = [
     c(T::Text, T::Bpchar, K::Implicit, R),
     c(T::Text, T::Name, K::Implicit, f(407)),
     c(T::Text, T::Char, K::Assignment, f(944)),
+    c(T::Text, T::Regclass, K::Implicit, f(1079)),
     c(T::Varchar, T::Text, K::Implicit, R),
     c(T::Varchar, T::Bpchar, K::Implicit, R),
     c(T::Varchar, T::Name, K::Implicit, f(1400)),
     c(T::Varchar, T::Char, K::Assignment, f(944)),
+    c(T::Varchar, T::Regclass, K::Implicit, f(1079)),
     c(T::Bpchar, T::Text, K::Implicit, f(401)),
     c(T::Bpchar, T::Varchar, K::Implicit, f(401)),
     c(T::Bpchar, T::Name, K::Implicit, f(409)),
     c(T::Bpchar, T::Char, K::Assignment, f(944)),
+    c(T::Date, T::Timestamp, K::Implicit, f(2024)),
+    c(T::Date, T::Timestamptz, K::Implicit, f(1174)),
+    c(T::Timestamp, T::Date, K::Assignment, f(2029)),
+    c(T::Timestamp, T::Timestamptz, K::Implicit, f(2028)),
+    c(T::Timestamptz, T::Date, K::Assignment, f(1178)),
+    c(T::Timestamptz, T::Timestamp, K::Assignment, f(2027)),
     c(T::Oid, T::Int4, K::Assignment, R),
     c(T::Oid, T::Int8, K::Assignment, f(1288)),
     c(T::Oid, T::Regclass, K::Implicit, R),

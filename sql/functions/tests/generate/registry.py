@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2] / "src"
 TYPES = {16: "Bool", 21: "Int2", 23: "Int4", 20: "Int8", 700: "Float4", 701: "Float8", 1700: "Numeric", 25: "Text", 1043: "Varchar", 1042: "Bpchar",
          17: "Bytea", 1082: "Date", 1114: "Timestamp", 1184: "Timestamptz", 1186: "Interval", 2950: "Uuid", 26: "Oid", 19: "Name", 18: "Char",
          2205: "Regclass", 2206: "Regtype", 24: "Regproc", 1009: "TextArray", 1005: "Int2Array", 1007: "Int4Array", 1016: "Int8Array", 1028: "OidArray",
-         705: "Unknown", 2278: "Void", 22: "Int2Array", 30: "OidArray", 1003: "TextArray"}
+         705: "Unknown", 2278: "Void", 22: "Int2Array", 30: "OidArray", 1003: "TextArray", 194: "Text"}
 ORDER = ["Bool", "Int2", "Int4", "Int8", "Float4", "Float8", "Numeric", "Text", "Varchar", "Bpchar", "Bytea", "Date", "Timestamp", "Timestamptz",
          "Interval", "Uuid", "Oid", "Name", "Char", "Regclass", "Regtype", "Regproc", "TextArray", "Int2Array", "Int4Array", "Int8Array", "OidArray"]
 POLYMORPHIC = {2276: "Any", 2283: "AnyElement", 2776: "AnyElement", 5077: "AnyElement", 5079: "AnyElement", 2277: "AnyArray", 5078: "AnyArray"}
@@ -70,10 +70,14 @@ def library():
                     found[name] = target
                 oids = declared = None
             elif block == "list":
-                match = re.match(r"    [^:]*(?:::[^:]*)*: ([\w ]+);$", line)
+                match = re.match(r"    .*[:;] ([\w ]+);$", line)
                 if match:
                     for word in match.group(1).split():
-                        found[word] = f"{module}::{word}"
+                        if oids:
+                            by_oid.update({oid: f"{module}::{word}" for oid in oids})
+                        else:
+                            found[word] = f"{module}::{word}"
+                    oids = None
     return found, by_oid, own
 
 def write(path, lines):
@@ -107,7 +111,7 @@ def functions():
         used.add(target)
         rows.append((name, int(oid), types, variadic != "0", result, strict == "t", VOLATILITY[volatility], target))
         seen[int(oid)] = name
-    names = {value: key for key, value in TYPES.items() if key not in (22, 30, 1003)}
+    names = {value: key for key, value in TYPES.items() if key not in (22, 30, 194, 1003)}
     def own_type(word):
         return word if word in ("Any", "AnyElement", "AnyArray") else f"E(T::{word})"
     for (number, name, arguments, returns, volatility, called, variadic), target in own:
@@ -165,7 +169,7 @@ def casts(functions):
     rows = []
     for source, target, function, context, method in query("select castsource, casttarget, castfunc, castcontext, castmethod from pg_cast"):
         a, b = TYPES.get(int(source)), TYPES.get(int(target))
-        if not a or not b or a == b or a not in ORDER or b not in ORDER or int(source) in (22, 30, 1003) or int(target) in (22, 30, 1003):
+        if not a or not b or a == b or a not in ORDER or b not in ORDER or int(source) in (22, 30, 194, 1003) or int(target) in (22, 30, 194, 1003):
             continue
         kind = {"i": "Implicit", "a": "Assignment", "e": "Explicit"}[context]
         if method == "b":
