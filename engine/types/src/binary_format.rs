@@ -1,53 +1,66 @@
-//! The binary form of every type, as PostgreSQL's send and receive functions have it: bind parameters, binary results and binary COPY. Big-endian.
+//! Values in PostgreSQL's binary format, as its send and receive functions write and read them. Big-endian.
+//!
+//! | type | bytes |
+//! |---|---|
+//! | bool 1 · int2 2 · int4, date, oid 4 · int8, timestamp, timestamptz 8 | two's complement; dates and times since 2000-01-01 |
+//! | float4 4 · float8 8 | IEEE 754 |
+//! | numeric | digit count (2), weight (2), sign (2), display scale (2), digits (2 each) |
+//! | interval 16 | microseconds (8), days (4), months (4) |
+//! | uuid 16, text, bytea | as they are |
+//! | arrays | dimensions (4), has NULL (4), element OID (4), then length (4) and lower bound (4) of each dimension, then length (4) and bytes of each element |
+//!
+//! Source: PostgreSQL 15, `src/backend/utils/adt/*` send and receive functions; RFC 9562 for uuid.
 
-use crate::datetime::{
-    date_in_range, date_is_finite, timestamp_in_range, timestamp_is_finite, timestamp_out_of_range,
-};
-use crate::numeric::{DIGIT_BASE, DISPLAY_SCALE_MAX, NumericKind};
-use crate::{Interval, Numeric, SqlState, SqlType, Value, ValueError, ValueRef};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::numeric::{DIGIT_BASE, DISPLAY_SCALE_MAX, Numeric, NumericKind};
+use crate::value::{Interval, Value, ValueRef};
+use crate::{SqlState, SqlType, ValueError};
+
 const SIGN_NEGATIVE: u16 = 0x4000;
 const SIGN_NAN: u16 = 0xC000;
-const SIGN_INFINITY: u16 = 0xD000;
+const SIGN_POSITIVE_INFINITY: u16 = 0xD000;
 const SIGN_NEGATIVE_INFINITY: u16 = 0xF000;
 
-/// Appends the binary form of a value; nothing for NULL (the caller writes length −1).
+/// Appends a value that is not NULL.
+///
+/// # Panics
+/// If the value is NULL: NULL has no bytes, its length says so.
 pub fn append_binary(value: &Value, sql_type: SqlType, out: &mut Vec<u8>) {
     match value {
-        Value::Null => {}
-        Value::Bool(truth) => out.push(u8::from(*truth)),
-        Value::Int2(number) => out.extend_from_slice(&number.to_be_bytes()),
-        Value::Int4(number) | Value::Date(number) => {
-            out.extend_from_slice(&number.to_be_bytes());
+        Value::Null => panic!("NULL has no binary form"),
+        Value::Bool(v) => out.push(u8::from(*v)),
+        Value::Int2(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Int4(v) | Value::Date(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Int8(v) | Value::Timestamp(v) | Value::Timestamptz(v) => {
+            out.extend_from_slice(&v.to_be_bytes());
         }
-        Value::Int8(number) | Value::Timestamp(number) | Value::Timestamptz(number) => {
-            out.extend_from_slice(&number.to_be_bytes());
-        }
-        Value::Float4(number) => out.extend_from_slice(&number.to_bits().to_be_bytes()),
-        Value::Float8(number) => out.extend_from_slice(&number.to_bits().to_be_bytes()),
-        Value::Numeric(number) => append_numeric(number, out),
-        Value::Text(text) => out.extend_from_slice(text.as_bytes()),
-        Value::Bytea(bytes) => out.extend_from_slice(bytes),
-        Value::Interval(interval) => append_interval(*interval, out),
-        Value::Uuid(bytes) => out.extend_from_slice(bytes),
-        Value::Oid(oid) => out.extend_from_slice(&oid.to_be_bytes()),
-        Value::Array(elements) => append_array(elements, sql_type, out),
+        Value::Float4(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Numeric(v) => append_numeric(v, out),
+        Value::Text(v) => out.extend_from_slice(v.as_bytes()),
+        Value::Bytea(v) => out.extend_from_slice(v),
+        Value::Interval(v) => append_interval(*v, out),
+        Value::Uuid(v) => out.extend_from_slice(v),
+        Value::Oid(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Value::Array(values) => append_array(values, sql_type, out),
     }
 }
 
-/// Appends the binary form of a borrowed value; nothing for NULL.
-pub fn append_binary_ref(value: &ValueRef<'_>, sql_type: SqlType, out: &mut Vec<u8>) {
+/// Appends a borrowed value that is not NULL. A `numeric` whose bytes are damaged becomes NaN; the checksum around them is what detects damage.
+///
+/// # Panics
+/// If the value is NULL.
+pub fn append_binary_ref(value: ValueRef<'_>, sql_type: SqlType, out: &mut Vec<u8>) {
     match value {
-        ValueRef::Text(text) => out.extend_from_slice(text.as_bytes()),
-        ValueRef::Bytea(bytes) => out.extend_from_slice(bytes),
-        plain => {
-            if let Some(value) = plain.to_value() {
-                append_binary(&value, sql_type, out);
-            }
+        ValueRef::Text(v) => out.extend_from_slice(v.as_bytes()),
+        ValueRef::Bytea(v) => out.extend_from_slice(v),
+        ValueRef::Numeric(bytes) => {
+            append_numeric(&Numeric::decode(bytes).unwrap_or(Numeric::NAN), out);
         }
+        other => append_binary(&other.to_value().unwrap_or(Value::Null), sql_type, out),
     }
 }
 
@@ -62,10 +75,9 @@ fn append_numeric(number: &Numeric, out: &mut Vec<u8>) {
         NumericKind::Positive => 0,
         NumericKind::Negative => SIGN_NEGATIVE,
         NumericKind::NaN => SIGN_NAN,
-        NumericKind::PositiveInfinity => SIGN_INFINITY,
+        NumericKind::PositiveInfinity => SIGN_POSITIVE_INFINITY,
         NumericKind::NegativeInfinity => SIGN_NEGATIVE_INFINITY,
     };
-    // A number has fewer than 2^15 digits by the limits of its format.
     out.extend_from_slice(&(number.digits().len() as u16).to_be_bytes());
     out.extend_from_slice(&number.weight().to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());
@@ -75,269 +87,243 @@ fn append_numeric(number: &Numeric, out: &mut Vec<u8>) {
     }
 }
 
-fn append_array(elements: &[Value], array_type: SqlType, out: &mut Vec<u8>) {
-    let element_type = array_type.element().unwrap_or(SqlType::Text);
-    let dimensions = i32::from(!elements.is_empty());
-    let has_null = i32::from(elements.iter().any(Value::is_null));
+fn append_array(values: &[Value], sql_type: SqlType, out: &mut Vec<u8>) {
+    let element = sql_type.element().unwrap_or(SqlType::Text);
+    let dimensions = u32::from(!values.is_empty());
     out.extend_from_slice(&dimensions.to_be_bytes());
-    out.extend_from_slice(&has_null.to_be_bytes());
-    out.extend_from_slice(&element_type.oid().to_be_bytes());
-    if elements.is_empty() {
+    out.extend_from_slice(&u32::from(values.iter().any(Value::is_null)).to_be_bytes());
+    out.extend_from_slice(&element.oid().to_be_bytes());
+    if values.is_empty() {
         return;
     }
-    out.extend_from_slice(&(elements.len() as i32).to_be_bytes());
-    out.extend_from_slice(&1i32.to_be_bytes());
-    for element in elements {
-        let length_at = out.len();
-        out.extend_from_slice(&(-1i32).to_be_bytes());
-        if !element.is_null() {
-            append_binary(element, element_type, out);
-            let bytes = (out.len() - length_at - 4) as i32;
-            out[length_at..length_at + 4].copy_from_slice(&bytes.to_be_bytes());
+    out.extend_from_slice(&(values.len() as u32).to_be_bytes());
+    out.extend_from_slice(&1u32.to_be_bytes());
+    for value in values {
+        if value.is_null() {
+            out.extend_from_slice(&(-1i32).to_be_bytes());
+            continue;
         }
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        append_binary(value, element, out);
+        let length = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
 }
 
-#[cold]
-fn insufficient() -> ValueError {
-    ValueError::new(SqlState::PROTOCOL_VIOLATION, "insufficient data left in message")
+fn wrong(sql_type: SqlType) -> ValueError {
+    ValueError::new(
+        SqlState::INVALID_BINARY_REPRESENTATION,
+        format!("incorrect binary data format for type {}", sql_type.name()),
+    )
 }
 
-#[cold]
-fn malformed(message: impl Into<alloc::string::String>) -> ValueError {
-    ValueError::new(SqlState::INVALID_BINARY_REPRESENTATION, message)
-}
-
-/// Reads fields from the front.
-struct Fields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
-        let (head, tail) = self.rest.split_first_chunk::<N>().ok_or_else(insufficient)?;
-        self.rest = tail;
-        Ok(*head)
-    }
-
-    fn bytes(&mut self, count: usize) -> Result<&'a [u8], ValueError> {
-        let (head, tail) = self.rest.split_at_checked(count).ok_or_else(insufficient)?;
-        self.rest = tail;
-        Ok(head)
-    }
-
-    fn i16(&mut self) -> Result<i16, ValueError> {
-        self.take().map(i16::from_be_bytes)
-    }
-
-    fn i32(&mut self) -> Result<i32, ValueError> {
-        self.take().map(i32::from_be_bytes)
-    }
-
-    fn i64(&mut self) -> Result<i64, ValueError> {
-        self.take().map(i64::from_be_bytes)
-    }
-}
-
-/// Reads a value from its binary form, which must be used up.
+/// Reads a value.
 ///
 /// # Errors
-/// 22P03 if bytes are left or a field is impossible, 08P01 if they end early, 22021 for text that is not UTF-8, 22008 for times out of range.
-pub fn parse_binary(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
-    let mut fields = Fields { rest: bytes };
-    let value = match sql_type {
-        SqlType::Bool => Value::Bool(fields.take::<1>()?[0] != 0),
-        SqlType::Int2 => Value::Int2(fields.i16()?),
-        SqlType::Int4 => Value::Int4(fields.i32()?),
-        SqlType::Int8 => Value::Int8(fields.i64()?),
-        SqlType::Float4 => Value::Float4(f32::from_bits(fields.i32()? as u32)),
-        SqlType::Float8 => Value::Float8(f64::from_bits(fields.i64()? as u64)),
-        SqlType::Numeric => Value::Numeric(Box::new(parse_numeric(&mut fields)?)),
+/// 22P03 for bytes that are no value of the type, 22021 for text that is not UTF-8 or holds a zero byte, 0A000 for types that cannot be sent.
+pub fn receive(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
+    macro_rules! number {
+        ($raw:ty) => {
+            <$raw>::from_be_bytes(bytes.try_into().map_err(|_| wrong(sql_type))?)
+        };
+    }
+    Ok(match sql_type {
+        SqlType::Bool => match bytes {
+            [byte] => Value::Bool(*byte != 0),
+            _ => return Err(wrong(sql_type)),
+        },
+        SqlType::Int2 => Value::Int2(number!(i16)),
+        SqlType::Int4 => Value::Int4(number!(i32)),
+        SqlType::Int8 => Value::Int8(number!(i64)),
+        SqlType::Float4 => Value::Float4(number!(f32)),
+        SqlType::Float8 => Value::Float8(number!(f64)),
+        SqlType::Date => Value::Date(number!(i32)),
+        SqlType::Timestamp => Value::Timestamp(number!(i64)),
+        SqlType::Timestamptz => Value::Timestamptz(number!(i64)),
+        SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc => {
+            Value::Oid(number!(u32))
+        }
+        SqlType::Uuid => Value::Uuid(bytes.try_into().map_err(|_| wrong(sql_type))?),
+        SqlType::Interval => {
+            let fields: [u8; 16] = bytes.try_into().map_err(|_| wrong(sql_type))?;
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = fields;
+            Value::Interval(Interval {
+                micros: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+                days: i32::from_be_bytes([i, j, k, l]),
+                months: i32::from_be_bytes([m, n, o, p]),
+            })
+        }
+        SqlType::Numeric => Value::Numeric(Box::new(receive_numeric(bytes)?)),
+        SqlType::Bytea => Value::Bytea(bytes.into()),
         SqlType::Text
         | SqlType::Varchar
         | SqlType::Bpchar
         | SqlType::Name
         | SqlType::Char
-        | SqlType::Unknown
-        | SqlType::Void => Value::Text(parse_utf8(fields.bytes(bytes.len())?)?.into()),
-        SqlType::Bytea => Value::Bytea(fields.bytes(bytes.len())?.into()),
-        SqlType::Date => {
-            let days = fields.i32()?;
-            if date_is_finite(days) && !date_in_range(i64::from(days)) {
-                return Err(ValueError::new(
-                    SqlState::DATETIME_FIELD_OVERFLOW,
-                    "date out of range",
-                ));
-            }
-            Value::Date(days)
-        }
-        SqlType::Timestamp => Value::Timestamp(timestamp(fields.i64()?)?),
-        SqlType::Timestamptz => Value::Timestamptz(timestamp(fields.i64()?)?),
-        SqlType::Interval => {
-            let micros = fields.i64()?;
-            let days = fields.i32()?;
-            Value::Interval(Interval { months: fields.i32()?, days, micros })
-        }
-        SqlType::Uuid => Value::Uuid(fields.take()?),
-        SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc => {
-            Value::Oid(fields.i32()? as u32)
-        }
+        | SqlType::Unknown => Value::Text(receive_text(bytes)?.into()),
         SqlType::TextArray
         | SqlType::Int2Array
         | SqlType::Int4Array
         | SqlType::Int8Array
-        | SqlType::OidArray => parse_array(&mut fields, sql_type)?,
-    };
-    if fields.rest.is_empty() { Ok(value) } else { Err(malformed("incorrect binary data format")) }
-}
-
-fn timestamp(micros: i64) -> Result<i64, ValueError> {
-    if timestamp_is_finite(micros) && !timestamp_in_range(micros) {
-        return Err(timestamp_out_of_range());
-    }
-    Ok(micros)
-}
-
-/// Text as the client sent it: UTF-8 without zero bytes.
-///
-/// # Errors
-/// 22021
-pub fn parse_utf8(bytes: &[u8]) -> Result<&str, ValueError> {
-    let invalid = |rest: &[u8]| {
-        let wanted = match rest.first() {
-            Some(0xC0..=0xDF) => 2,
-            Some(0xE0..=0xEF) => 3,
-            Some(0xF0..=0xF7) => 4,
-            _ => 1,
-        };
-        let mut message =
-            alloc::string::String::from("invalid byte sequence for encoding \"UTF8\":");
-        for byte in rest.iter().take(wanted) {
-            message.push_str(&format!(" 0x{byte:02x}"));
-        }
-        ValueError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message)
-    };
-    match core::str::from_utf8(bytes) {
-        Ok(text) if !bytes.contains(&0) => Ok(text),
-        Ok(_) => Err(invalid(&[0])),
-        Err(error) => Err(invalid(&bytes[error.valid_up_to()..])),
-    }
-}
-
-fn parse_numeric(fields: &mut Fields<'_>) -> Result<Numeric, ValueError> {
-    let count = fields.i16()? as u16;
-    let weight = fields.i16()?;
-    let sign = fields.i16()? as u16;
-    let display_scale = fields.i16()? as u16;
-    if !matches!(sign, 0 | SIGN_NEGATIVE | SIGN_NAN | SIGN_INFINITY | SIGN_NEGATIVE_INFINITY) {
-        return Err(malformed("invalid sign in external \"numeric\" value"));
-    }
-    if display_scale > DISPLAY_SCALE_MAX {
-        return Err(malformed("invalid scale in external \"numeric\" value"));
-    }
-    let mut digits = Vec::with_capacity(usize::from(count).min(fields.rest.len() / 2));
-    for _ in 0..count {
-        let digit = fields.i16()?;
-        if !(0..DIGIT_BASE as i16).contains(&digit) {
-            return Err(malformed("invalid digit in external \"numeric\" value"));
-        }
-        digits.push(digit);
-    }
-    Ok(match sign {
-        SIGN_NAN => Numeric::NAN,
-        SIGN_INFINITY => Numeric::infinity(false),
-        SIGN_NEGATIVE_INFINITY => Numeric::infinity(true),
-        _ => {
-            let scale = i32::from(display_scale);
-            let number =
-                Numeric::try_from_parts(sign == SIGN_NEGATIVE, i32::from(weight), scale, digits)?;
-            // Digits that the scale hides are dropped, so that what is shown is what is stored.
-            number.truncated(scale)
+        | SqlType::OidArray => receive_array(bytes, sql_type)?,
+        SqlType::Void => {
+            return Err(ValueError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("cannot accept a value of type {}", sql_type.name()),
+            ));
         }
     })
 }
 
-fn parse_array(fields: &mut Fields<'_>, array_type: SqlType) -> Result<Value, ValueError> {
-    let element_type = array_type.element().unwrap_or(SqlType::Text);
-    let dimensions = fields.i32()?;
-    let flags = fields.i32()?;
-    if !(0..=1).contains(&flags) {
-        return Err(malformed("invalid array flags"));
-    }
-    let element_oid = fields.i32()? as u32;
-    if element_oid != element_type.oid() {
+fn receive_text(bytes: &[u8]) -> Result<&str, ValueError> {
+    let text = core::str::from_utf8(bytes).map_err(|error| {
+        let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+        ValueError::new(
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
+        )
+    })?;
+    if text.as_bytes().contains(&0) {
         return Err(ValueError::new(
-            SqlState::DATATYPE_MISMATCH,
-            format!(
-                "binary data has array element type {element_oid} ({}) instead of expected {} ({})",
-                SqlType::from_oid(element_oid).map_or("???", SqlType::name),
-                element_type.oid(),
-                element_type.name()
-            ),
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
         ));
     }
-    match dimensions {
-        0 => return Ok(Value::Array(Box::default())),
-        1 => {}
-        2..=6 => {
-            return Err(ValueError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "arrays of more than one dimension are not supported",
-            ));
+    Ok(text)
+}
+
+fn receive_numeric(bytes: &[u8]) -> Result<Numeric, ValueError> {
+    let invalid = |what: &str| {
+        let message = format!("invalid {what} in external \"numeric\" value");
+        ValueError::new(SqlState::INVALID_BINARY_REPRESENTATION, message)
+    };
+    let (head, tail) = bytes.split_first_chunk::<8>().ok_or_else(|| invalid("length"))?;
+    let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+    let (count, weight, sign, scale) = (word(0), word(2) as i16, word(4), word(6));
+    if tail.len() != usize::from(count) * 2 {
+        return Err(invalid("length"));
+    }
+    if scale > DISPLAY_SCALE_MAX {
+        return Err(invalid("scale"));
+    }
+    let negative = match sign {
+        0 => false,
+        SIGN_NEGATIVE => true,
+        SIGN_NAN => return Ok(Numeric::NAN),
+        SIGN_POSITIVE_INFINITY => return Ok(Numeric::infinity(false)),
+        SIGN_NEGATIVE_INFINITY => return Ok(Numeric::infinity(true)),
+        _ => return Err(invalid("sign")),
+    };
+    let mut digits = Vec::with_capacity(usize::from(count));
+    for pair in tail.chunks_exact(2) {
+        let digit = i16::from_be_bytes([pair[0], pair[1]]);
+        if !(0..DIGIT_BASE as i16).contains(&digit) {
+            return Err(invalid("digit"));
         }
-        _ => return Err(malformed(format!("invalid number of dimensions: {dimensions}"))),
+        digits.push(digit);
     }
-    let count = usize::try_from(fields.i32()?).map_err(|_| malformed("invalid array size"))?;
-    let _lower_bound = fields.i32()?;
-    let mut elements = Vec::with_capacity(count.min(fields.rest.len() / 4));
+    // Leading zeroes lower the weight; one that would leave its 16 bits belongs to no number that PostgreSQL sends.
+    let leading = digits.iter().take_while(|digit| **digit == 0).count() as i32;
+    if i32::from(weight) - leading < i32::from(i16::MIN) {
+        return Err(invalid("weight"));
+    }
+    Ok(Numeric::from_parts(negative, i32::from(weight), scale, digits))
+}
+
+fn receive_array(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
+    let element = sql_type.element().ok_or_else(|| wrong(sql_type))?;
+    let mut rest = bytes;
+    let mut word = || -> Result<i32, ValueError> {
+        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(|| wrong(sql_type))?;
+        rest = tail;
+        Ok(i32::from_be_bytes(*head))
+    };
+    let dimensions = word()?;
+    let _has_null = word()?;
+    let oid = word()? as u32;
+    if dimensions == 0 {
+        return Ok(Value::Array(Box::new([])));
+    }
+    if dimensions != 1 {
+        return Err(ValueError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "arrays of more than one dimension are not supported",
+        ));
+    }
+    if oid != element.oid() {
+        return Err(wrong(sql_type));
+    }
+    let count = usize::try_from(word()?).map_err(|_| wrong(sql_type))?;
+    let _lower_bound = word()?;
+    if count > rest.len() / 4 {
+        return Err(wrong(sql_type));
+    }
+    let mut values = Vec::with_capacity(count);
     for _ in 0..count {
-        let length = fields.i32()?;
-        elements.push(match usize::try_from(length) {
-            Ok(length) => parse_binary(fields.bytes(length)?, element_type)?,
-            Err(_) if length == -1 => Value::Null,
-            Err(_) => return Err(insufficient()),
-        });
+        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(|| wrong(sql_type))?;
+        match usize::try_from(i32::from_be_bytes(*head)) {
+            Err(_) => {
+                values.push(Value::Null);
+                rest = tail;
+            }
+            Ok(length) => {
+                let (value, after) =
+                    tail.split_at_checked(length).ok_or_else(|| wrong(sql_type))?;
+                values.push(receive(value, element)?);
+                rest = after;
+            }
+        }
     }
-    Ok(Value::Array(elements.into_boxed_slice()))
+    if rest.is_empty() { Ok(Value::Array(values.into())) } else { Err(wrong(sql_type)) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{append_binary, parse_binary};
+    use super::{append_binary, receive};
     use crate::{Interval, Numeric, SqlType, Value};
+    use alloc::boxed::Box;
+    use alloc::vec;
+    use alloc::vec::Vec;
 
     #[test]
-    fn round_trip_and_every_truncation_is_an_error() {
-        let numeric = |text: &str| Value::Numeric(Box::new(Numeric::parse(text).expect(text)));
+    fn values_round_trip_and_truncations_are_errors() {
+        let number = Numeric::from_parts(true, 1, 3, vec![12, 3400, 5000]);
         let cases = [
             (SqlType::Bool, Value::Bool(true)),
             (SqlType::Int2, Value::Int2(-2)),
-            (SqlType::Int4, Value::Int4(i32::MIN)),
-            (SqlType::Int8, Value::Int8(i64::MAX)),
+            (SqlType::Int4, Value::Int4(1 << 20)),
+            (SqlType::Int8, Value::Int8(i64::MIN)),
             (SqlType::Float4, Value::Float4(1.5)),
-            (SqlType::Float8, Value::Float8(f64::NEG_INFINITY)),
-            (SqlType::Numeric, numeric("-12345.67890")),
-            (SqlType::Numeric, numeric("NaN")),
-            (SqlType::Numeric, numeric("-Infinity")),
-            (SqlType::Date, Value::Date(-5)),
-            (SqlType::Timestamptz, Value::Timestamptz(i64::MAX)),
-            (SqlType::Interval, Value::Interval(Interval { months: 1, days: -2, micros: 3 })),
+            (SqlType::Float8, Value::Float8(f64::NAN)),
+            (SqlType::Numeric, Value::Numeric(Box::new(number))),
+            (SqlType::Date, Value::Date(9)),
+            (SqlType::Timestamptz, Value::Timestamptz(-9)),
+            (SqlType::Interval, Value::Interval(Interval { months: 1, days: 2, micros: 3 })),
             (SqlType::Uuid, Value::Uuid([7; 16])),
-            (SqlType::Oid, Value::Oid(u32::MAX)),
-            (SqlType::TextArray, Value::Array([Value::text("a"), Value::Null].into())),
-            (SqlType::Int4Array, Value::Array(Box::default())),
+            (SqlType::TextArray, Value::Array(vec![Value::text("a"), Value::Null].into())),
         ];
         for (sql_type, value) in cases {
             let mut bytes = Vec::new();
             append_binary(&value, sql_type, &mut bytes);
-            assert_eq!(parse_binary(&bytes, sql_type).expect("round trip"), value);
+            assert_eq!(receive(&bytes, sql_type).expect("round trip"), value);
             for end in 0..bytes.len() {
-                assert!(parse_binary(&bytes[..end], sql_type).is_err());
+                assert!(receive(&bytes[..end], sql_type).is_err(), "{sql_type:?} {end}");
             }
-            bytes.push(0);
-            assert!(parse_binary(&bytes, sql_type).is_err());
         }
-        assert!(parse_binary(&[0xff], SqlType::Text).is_err());
-        assert!(parse_binary(&[0], SqlType::Text).is_err());
+    }
+
+    #[test]
+    fn known_bytes() {
+        // PostgreSQL 15: select numeric_send(-12.5)
+        let mut bytes = Vec::new();
+        let number = Numeric::from_parts(true, 0, 1, vec![12, 5000]);
+        append_binary(&Value::Numeric(Box::new(number)), SqlType::Numeric, &mut bytes);
+        assert_eq!(bytes, [0, 2, 0, 0, 0x40, 0, 0, 1, 0, 12, 0x13, 0x88]);
+        assert_eq!(
+            receive(b"a\0b", SqlType::Text).expect_err("zero byte").sqlstate.as_str(),
+            "22021"
+        );
+        assert_eq!(receive(b"\xff", SqlType::Text).expect_err("UTF-8").sqlstate.as_str(), "22021");
     }
 }

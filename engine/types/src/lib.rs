@@ -9,7 +9,6 @@
 extern crate alloc;
 
 pub mod binary_format;
-pub mod binary_format;
 pub mod bytes;
 pub mod checksum;
 pub mod codec;
