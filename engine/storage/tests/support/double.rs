@@ -2,6 +2,7 @@
 //!
 //! The disk keeps, for each 512-byte sector, what is durable and what was written since; a crash keeps any of these for each sector, and any subset of the
 //! names not yet synced. Everything is a function of the seed.
+#![allow(dead_code, reason = "each test file uses a part of the machine")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +52,8 @@ struct Faults {
     crashed: bool,
     /// Bytes that files may have together.
     capacity: Option<usize>,
+    /// Writes and flushes fail.
+    device_failed: bool,
 }
 
 struct Event {
@@ -64,7 +67,6 @@ struct Shared {
     now: Mutex<u64>,
     events: Mutex<Vec<Event>>,
     prng: Mutex<Prng>,
-    operations: Mutex<u64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,13 +105,25 @@ impl Shared {
         if faults.crashed {
             return Err(DiskError::Closed);
         }
-        *lock(&self.operations) += 1;
         if let Some(left) = &mut faults.operations_left {
             if *left == 0 {
                 faults.crashed = true;
                 return Err(DiskError::Closed);
             }
             *left -= 1;
+        }
+        Ok(())
+    }
+
+    /// The error of a failed device, if it has failed.
+    fn check_device(&self, operation: DiskOperation, file: &FileHandle) -> Result<(), DiskError> {
+        if lock(&self.faults).device_failed {
+            return Err(DiskError::Device {
+                operation,
+                path: file.path().into(),
+                offset: ByteOffset(0),
+                source: Arc::new(std::io::Error::other("the device failed")),
+            });
         }
         Ok(())
     }
@@ -151,6 +165,7 @@ impl Shared {
 
     fn write(&self, file: &FileHandle, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         platform::assert_direct(ByteOffset(offset), bytes.len());
+        self.check_device(DiskOperation::Write, file)?;
         let stopped = self.step();
         let mut disk = lock(&self.disk);
         let capacity = lock(&self.faults).capacity;
@@ -181,6 +196,7 @@ impl Shared {
     }
 
     fn sync(&self, file: &FileHandle) -> Result<(), DiskError> {
+        self.check_device(DiskOperation::Sync, file)?;
         self.step()?;
         let mut disk = lock(&self.disk);
         let contents = disk.files.get_mut(&file.raw()).expect("an open file is there");
@@ -534,7 +550,6 @@ impl Machine {
             now: Mutex::new(1),
             events: Mutex::new(Vec::new()),
             prng: Mutex::new(Prng::new(seed)),
-            operations: Mutex::new(0),
         });
         let spawner = Rc::new(DoubleSpawner {
             shared: shared.clone(),
@@ -560,9 +575,14 @@ impl Machine {
         lock(&self.shared.disk).files.values().map(|contents| contents.visible.len()).sum()
     }
 
-    /// Disk operations so far.
-    pub fn operations(&self) -> u64 {
-        *lock(&self.shared.operations)
+    /// Makes every write and flush fail.
+    pub fn fail_device(&self) {
+        lock(&self.shared.faults).device_failed = true;
+    }
+
+    /// Lets the device answer again.
+    pub fn heal_device(&self) {
+        lock(&self.shared.faults).device_failed = false;
     }
 
     /// What storage sees of it.

@@ -1,4 +1,5 @@
 //! Reading all row versions of a piece, and telling a stopped machine from a failed job.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 /// The error of a job that the power cut ended.
 pub fn double_is_stopping(error: &storage::sealed::SealError) -> bool {

@@ -1,4 +1,5 @@
 //! A seeded workload over several shards and its model.
+#![allow(dead_code, reason = "each test file uses a part of the workload")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +57,7 @@ pub fn options(prng: &mut Prng) -> StorageOptions {
     }
 }
 
-fn layout(table: TableId) -> TableLayout {
+pub fn layout(table: TableId) -> TableLayout {
     let column = |id, sql_type| LayoutColumn { id: ColumnId(id), sql_type, missing: Value::Null };
     TableLayout {
         table,
@@ -75,7 +76,7 @@ pub fn slice_of(key: &[u8]) -> SliceId {
     slices().slice_of(Token::of_bytes(key))
 }
 
-fn row_of(number: i64, value: i64, text: usize) -> Vec<u8> {
+pub fn row_of(number: i64, value: i64, text: usize) -> Vec<u8> {
     let types = [SqlType::Int8, SqlType::Int8, SqlType::Text];
     let values = [Value::Int8(number), Value::Int8(value), Value::text("x".repeat(text))];
     let mut row = Vec::new();
