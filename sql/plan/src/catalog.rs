@@ -3,8 +3,12 @@
 //! A catalog never changes; [`Catalog::apply`] makes the next one and shares what did not change. Sessions hold one by `Arc` and plan against it; a plan
 //! remembers the versions of the tables it names.
 
+mod definition;
+mod rows;
 mod virtual_table;
 
+pub use definition::quote_identifier;
+pub use rows::catalog_rows;
 pub use virtual_table::{VirtualColumn, VirtualSource, VirtualTable};
 
 use alloc::boxed::Box;

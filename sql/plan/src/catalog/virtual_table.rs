@@ -1,4 +1,7 @@
 //! The definitions of the computed tables: which there are, and their columns in PostgreSQL 15's order.
+//!
+//! Types that we do not have stand as the nearest that prints alike: `xid` is `oid`, `pg_node_tree`, `inet` and `pg_lsn` are `text`, `"char"[]`, `name[]`,
+//! `aclitem[]` and `anyarray` are `text[]`, `int2vector` is `smallint[]`, `oidvector` and `regtype[]` are `oid[]`, a domain is its base type.
 
 use types::SqlType;
 
@@ -36,28 +39,33 @@ const fn column(name: &'static str, sql_type: SqlType) -> VirtualColumn {
     VirtualColumn { name, sql_type }
 }
 
+/// `schema.name = oid source { column Type, … }`, in ascending order of OIDs.
 macro_rules! tables {
     ($($schema:ident.$name:ident = $oid:literal $source:ident { $($column:ident $type:ident),* $(,)? })*) => {
-        static TABLES: &[Definition] = &[$(
-            Definition {
+        pub(super) static TABLES: &[super::Definition] = &[$(
+            super::Definition {
                 oid: $oid,
                 schema: stringify!($schema),
                 name: stringify!($name),
-                source: VirtualSource::$source,
-                columns: &[$(column(stringify!($column), SqlType::$type)),*],
+                source: super::VirtualSource::$source,
+                columns: &[$(super::column(stringify!($column), types::SqlType::$type)),*],
             }
         ),*];
     };
 }
 
-tables! {
-    pg_catalog.pg_namespace = 2615 Catalog { oid Oid, nspname Name, nspowner Oid, nspacl TextArray }
-}
+mod information_schema;
+mod ringfence;
+mod system;
+
+/// In ascending order of OIDs, each and within each.
+static GROUPS: [&[Definition]; 3] = [system::TABLES, information_schema::TABLES, ringfence::TABLES];
 
 impl VirtualTable {
     /// Every computed table.
     pub fn all() -> impl Iterator<Item = VirtualTable> {
-        (0..TABLES.len()).map(|index| VirtualTable(index as u16))
+        let count: usize = GROUPS.iter().map(|group| group.len()).sum();
+        (0..count).map(|index| VirtualTable(index as u16))
     }
 
     /// One by its OID.
@@ -66,7 +74,14 @@ impl VirtualTable {
     }
 
     fn definition(self) -> &'static Definition {
-        &TABLES[usize::from(self.0)]
+        let mut index = usize::from(self.0);
+        for group in GROUPS {
+            match group.get(index) {
+                Some(definition) => return definition,
+                None => index -= group.len(),
+            }
+        }
+        unreachable!("a computed table is made by `all` only");
     }
 
     /// `pg_class.oid`
