@@ -13,8 +13,11 @@ pub use virtual_table::{VirtualColumn, VirtualSource, VirtualTable};
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use functions::{CatalogFunctions, EvalError, NoCatalog};
+use types::Value;
 use types::schema::SequenceSchema;
 use types::{SchemaVersion, TableId, TableSchema};
 
@@ -399,4 +402,91 @@ impl Default for SearchPath {
     fn default() -> SearchPath {
         SearchPath { schemas: alloc::vec!["public".into()], names_system: false }
     }
+}
+
+/// Names of relations as `regclass` reads and prints them.
+#[derive(Clone, Copy, Debug)]
+pub struct RelationNames<'a> {
+    /// The schema.
+    pub catalog: &'a Catalog,
+    /// Where unqualified names are looked for.
+    pub search_path: &'a SearchPath,
+}
+
+impl CatalogFunctions for RelationNames<'_> {
+    fn call(&self, function: &'static str, arguments: &[&Value]) -> Result<Value, EvalError> {
+        NoCatalog.call(function, arguments)
+    }
+
+    fn find_relation(&self, name: &str) -> Option<u32> {
+        let parts = split_name(name)?;
+        let found = match parts.as_slice() {
+            [name] => self.catalog.find(self.search_path, name),
+            [schema, name] => self.catalog.relation(schema, name),
+            _ => None,
+        };
+        found.map(|relation| relation.oid())
+    }
+
+    fn relation_name(&self, oid: u32) -> Option<Box<str>> {
+        let relation = self.catalog.relation_by_oid(oid)?;
+        let (schema, name) = relation.name();
+        let visible = self.catalog.find(self.search_path, name);
+        let quoted = quote_identifier(name);
+        if visible.is_some_and(|found| found.oid() == oid) {
+            return Some(quoted.into());
+        }
+        Some(alloc::format!("{}.{quoted}", quote_identifier(schema)).into())
+    }
+}
+
+/// The parts of a name as written in SQL; nothing if it is no name.
+fn split_name(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let part;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut characters = quoted.char_indices();
+            let end = loop {
+                match characters.next()? {
+                    (at, '"') if quoted[at + 1..].starts_with('"') => {
+                        name.push('"');
+                        characters.next();
+                    }
+                    (at, '"') => break at + 1,
+                    (_, character) => name.push(character),
+                }
+            };
+            part = name;
+            rest = quoted[end..].trim_start();
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            part = rest[..end].trim_end().to_ascii_lowercase();
+            rest = &rest[end..];
+        }
+        if part.is_empty() {
+            return None;
+        }
+        parts.push(part);
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after.trim_start(),
+            None if rest.is_empty() => return Some(parts),
+            None => return None,
+        }
+    }
+}
+
+/// An identifier as SQL text: quoted only if it must be.
+pub fn quote_identifier(name: &str) -> String {
+    use crate::parse::keyword::{Category, Keyword};
+    let plain = name.bytes().enumerate().all(|(at, byte)| {
+        byte.is_ascii_lowercase() || byte == b'_' || (at > 0 && byte.is_ascii_digit())
+    });
+    let free = Keyword::find(name).is_none_or(|word| word.category() == Category::Unreserved);
+    if plain && free && !name.is_empty() {
+        return name.into();
+    }
+    alloc::format!("\"{}\"", name.replace('"', "\"\""))
 }

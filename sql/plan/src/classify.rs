@@ -1,5 +1,8 @@
 //! Which path runs a statement, and why. EXPLAIN prints it.
 
+use crate::point_plan::Access;
+use crate::query::{Query, Rel, Subqueries, WithBody};
+use crate::statement::{CopyDirection, Ddl, InsertSource, ShortRead, Statement, TableAccess};
 use core::fmt;
 
 /// The path of a statement.
@@ -29,8 +32,6 @@ pub enum OltpReason {
     Index,
     /// It inserts rows that are in its text or its parameters.
     Insert,
-    /// It reads computed tables only.
-    Catalog,
 }
 
 /// Why a statement is not short.
@@ -54,6 +55,8 @@ pub enum OlapReason {
     SetFunction,
     /// No condition fixes the key.
     WholeTable,
+    /// It reads computed tables only: no snapshot is needed.
+    Catalog,
     /// Rows to change are found by reading the table; then they are changed by key.
     FootprintByReading,
 }
@@ -74,7 +77,6 @@ impl fmt::Display for Path {
             Path::Oltp(OltpReason::Index) => f.write_str("path: oltp (index, all shards)"),
             Path::Oltp(OltpReason::Insert) => f.write_str("path: oltp (insert)"),
             Path::Oltp(OltpReason::NoTable) => f.write_str("path: oltp (no table)"),
-            Path::Oltp(OltpReason::Catalog) => f.write_str("path: oltp (catalog)"),
             Path::Olap(reason) => write!(f, "path: olap ({reason})"),
             Path::Session => f.write_str("path: session"),
         }
@@ -93,7 +95,154 @@ impl fmt::Display for OlapReason {
             OlapReason::Distinct => "DISTINCT",
             OlapReason::SetFunction => "set-returning function",
             OlapReason::WholeTable => "no condition fixes the key",
+            OlapReason::Catalog => "catalog",
             OlapReason::FootprintByReading => "rows to change are found by reading",
         })
+    }
+}
+
+/// The path of a bound statement.
+pub(crate) fn classify(statement: &Statement, subqueries: &Subqueries) -> Path {
+    match statement {
+        Statement::Select(select) => match &select.short {
+            Some(short) => Path::Oltp(short_reason(short)),
+            None => Path::Olap(query_reason(&select.query, subqueries)),
+        },
+        Statement::Insert(insert) => match &insert.source {
+            InsertSource::Rows(_) => Path::Oltp(OltpReason::Insert),
+            InsertSource::Query { query, .. } => Path::Olap(query_reason(query, subqueries)),
+        },
+        Statement::Update(update) => change_path(&update.target, update.footprint.is_some()),
+        Statement::Delete(delete) => change_path(&delete.target, delete.footprint.is_some()),
+        Statement::Copy(copy) => match &copy.direction {
+            CopyDirection::From { .. } => Path::Oltp(OltpReason::Insert),
+            CopyDirection::To { query } => Path::Olap(query_reason(query, subqueries)),
+        },
+        Statement::Ddl(ddl) => match &**ddl {
+            Ddl::CreateTable { source: Some(query), .. } => {
+                Path::Olap(query_reason(query, subqueries))
+            }
+            _ => Path::Session,
+        },
+        _ => Path::Session,
+    }
+}
+
+fn change_path(target: &TableAccess, by_reading: bool) -> Path {
+    if by_reading {
+        return Path::Olap(OlapReason::FootprintByReading);
+    }
+    Path::Oltp(access_reason(&target.access))
+}
+
+fn access_reason(access: &Access) -> OltpReason {
+    match access {
+        Access::Points(keys) => OltpReason::Point { keys: keys.len() },
+        Access::KeyRange(_) => OltpReason::KeyRange,
+        Access::IndexRange { .. } => OltpReason::Index,
+        Access::Nothing | Access::Whole => OltpReason::Point { keys: 0 },
+    }
+}
+
+fn short_reason(short: &ShortRead) -> OltpReason {
+    short.source.as_ref().map_or(OltpReason::NoTable, |source| access_reason(&source.access))
+}
+
+/// What makes a query analytic: the first of these that its tree has, from the outside in.
+fn query_reason(query: &Query, subqueries: &Subqueries) -> OlapReason {
+    let mut shape = Shape::default();
+    shape.look(&query.root);
+    for inner in &subqueries.queries {
+        shape.look(&inner.root);
+    }
+    for with in &subqueries.with {
+        match &with.body {
+            WithBody::Plain(rel) => shape.look(rel),
+            WithBody::Recursive { start, step, .. } => {
+                shape.look(start);
+                shape.look(step);
+            }
+        }
+    }
+    if shape.computed && !shape.stored {
+        return OlapReason::Catalog;
+    }
+    if let Some(reason) = shape.reason {
+        return reason;
+    }
+    if !subqueries.queries.is_empty() {
+        return OlapReason::Subquery;
+    }
+    OlapReason::WholeTable
+}
+
+#[derive(Default)]
+struct Shape {
+    reason: Option<OlapReason>,
+    stored: bool,
+    computed: bool,
+}
+
+impl Shape {
+    fn look(&mut self, rel: &Rel) {
+        let found = match rel {
+            Rel::OneRow | Rel::Values { .. } => None,
+            Rel::Scan(_) => {
+                self.stored = true;
+                None
+            }
+            Rel::VirtualScan(_) => {
+                self.computed = true;
+                None
+            }
+            Rel::FunctionScan(_) => Some(OlapReason::SetFunction),
+            Rel::ProjectSet { input, .. } => {
+                self.note(OlapReason::SetFunction);
+                self.look(input);
+                None
+            }
+            Rel::Project { input, .. }
+            | Rel::Filter { input, .. }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. } => {
+                self.look(input);
+                None
+            }
+            Rel::Join(join) => {
+                self.note(OlapReason::Join);
+                self.look(&join.left);
+                self.look(&join.right);
+                None
+            }
+            Rel::Aggregate(aggregate) => {
+                self.note(OlapReason::Aggregate);
+                self.look(&aggregate.input);
+                None
+            }
+            Rel::Window { input, .. } => {
+                self.note(OlapReason::Window);
+                self.look(input);
+                None
+            }
+            Rel::Distinct { input, .. } => {
+                self.note(OlapReason::Distinct);
+                self.look(input);
+                None
+            }
+            Rel::SetOperation { left, right, .. } => {
+                self.note(OlapReason::SetOperation);
+                self.look(left);
+                self.look(right);
+                None
+            }
+            Rel::WithScan { .. } | Rel::WorkTable { .. } => Some(OlapReason::With),
+        };
+        if let Some(reason) = found {
+            self.note(reason);
+        }
+    }
+
+    fn note(&mut self, reason: OlapReason) {
+        self.reason.get_or_insert(reason);
     }
 }

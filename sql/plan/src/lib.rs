@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod bind;
 pub mod catalog;
 pub mod classify;
 pub mod error;
@@ -18,4 +19,6 @@ pub mod query;
 pub mod statement;
 pub mod syntax;
 
+pub use bind::{BindInput, bind, coerce_arguments};
 pub use error::{PlanError, Result};
+pub use parse::{Parsed, parse};

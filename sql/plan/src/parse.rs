@@ -26,6 +26,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+pub(crate) use command::boolean;
 use keyword::{Category, Keyword};
 use lexer::{Kind, Token};
 use types::SqlState;

@@ -41,7 +41,8 @@ impl Expr {
         }
     }
 
-    fn children_mut(&mut self) -> Vec<&mut Expr> {
+    /// Direct parts, in evaluation order, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
         match self {
             Expr::Literal { .. }
             | Expr::Column { .. }

@@ -328,3 +328,15 @@ impl Alias {
         Alias { name, columns: Vec::new() }
     }
 }
+
+impl Statement {
+    /// Whether it ends a transaction block, and so may be run in one that has failed.
+    pub const fn ends_block(&self) -> bool {
+        matches!(
+            self,
+            Statement::Transaction(
+                TransactionStatement::Commit { .. } | TransactionStatement::Rollback { .. }
+            )
+        )
+    }
+}
