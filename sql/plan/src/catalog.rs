@@ -477,16 +477,3 @@ fn split_name(text: &str) -> Option<Vec<String>> {
         }
     }
 }
-
-/// An identifier as SQL text: quoted only if it must be.
-pub fn quote_identifier(name: &str) -> String {
-    use crate::parse::keyword::{Category, Keyword};
-    let plain = name.bytes().enumerate().all(|(at, byte)| {
-        byte.is_ascii_lowercase() || byte == b'_' || (at > 0 && byte.is_ascii_digit())
-    });
-    let free = Keyword::find(name).is_none_or(|word| word.category() == Category::Unreserved);
-    if plain && free && !name.is_empty() {
-        return name.into();
-    }
-    alloc::format!("\"{}\"", name.replace('"', "\"\""))
-}
