@@ -364,26 +364,33 @@ async fn remove_leftovers(
     Ok(removed)
 }
 
+/// Whether the reserve file is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReserveState {
+    Whole,
+    NoSpace,
+}
+
 /// Makes the reserve file if it is missing. A full disk is no reason not to start.
 pub(crate) async fn prepare_reserve(
     disk: &dyn Disk,
     path: &Path,
     options: &StorageOptions,
-) -> Result<(), StorageError> {
+) -> Result<ReserveState, StorageError> {
     let bytes = options.reserve_bytes.0.next_multiple_of(BLOCK_BYTES as u64);
     if bytes == 0 {
-        return Ok(());
+        return Ok(ReserveState::Whole);
     }
     let name = path.join(RESERVE_FILE_NAME);
     let file = disk.open(&name, OpenMode::CreateOrOpen).await?;
     if disk.file_bytes(&file).await?.0 >= bytes {
-        return Ok(());
+        return Ok(ReserveState::Whole);
     }
     match disk.allocate_zeroed(&file, ByteOffset(0), ByteCount(bytes)).await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(ReserveState::Whole),
         Err(error) if error.kind() == DiskErrorKind::NoSpace => {
             disk.remove(&name).await?;
-            Ok(())
+            Ok(ReserveState::NoSpace)
         }
         Err(error) => Err(error.into()),
     }

@@ -11,13 +11,15 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use platform::{AlignedBuf, DiskErrorKind, JobClass, SchedulingClass, run_job};
+use platform::{
+    AlignedBuf, DiskErrorKind, JobClass, JobError, MonotonicNanos, SchedulingClass, run_job,
+};
 use types::ByteOffset;
 use types::mutants;
 
 use crate::compaction::job::{self, edit_of};
 use crate::compaction::picker::{Job, PickerLimits, pick};
-use crate::directory::prepare_reserve;
+use crate::directory::{ReserveState, prepare_reserve};
 use crate::error::{StorageError, StorageErrorKind};
 use crate::flush::{FlushInput, remove_pieces, with_layouts, write_files};
 use crate::memtable::{FrozenTable, Memtable};
@@ -30,6 +32,8 @@ use crate::version_edit::VersionEdit;
 
 /// How often the loop looks even if nothing rings.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a job rests that found the disk full.
+const RETRY_AFTER_NO_SPACE: Duration = Duration::from_secs(1);
 /// Bytes of zeroes written at once when the log file grows.
 const ZERO_BYTES: usize = 1 << 20;
 
@@ -54,7 +58,10 @@ struct Running {
     release: Cell<bool>,
     removal: Cell<bool>,
     scrub: Cell<bool>,
+    probe: Cell<bool>,
     turn: Cell<u64>,
+    retry_at: Cell<MonotonicNanos>,
+    scrub_at: Cell<MonotonicNanos>,
 }
 
 /// Starts the housekeeping of a tree. It ends when the tree closes or its shard is fenced.
@@ -70,13 +77,12 @@ pub(crate) fn spawn(inner: &Rc<TreeInner>) {
 
 async fn run(inner: Rc<TreeInner>) {
     let running = Rc::new(Running::default());
-    let mut ticks: u64 = 0;
+    running.scrub_at.set(inner.platform.spawner.now() + scrub::PAUSE_BETWEEN_FILES);
     while inner.check_alive().is_ok() {
         let rung = inner.bell.count();
-        look(&inner, &running, ticks);
+        look(&inner, &running);
         let tick = platform::sleep(&inner.platform.spawner, TICK);
         either(inner.bell.after(rung), tick).await;
-        ticks += 1;
     }
     inner.bell.ring();
 }
@@ -99,7 +105,8 @@ fn start<F: Future<Output = ()> + 'static>(
     });
 }
 
-fn look(inner: &Rc<TreeInner>, running: &Rc<Running>, ticks: u64) {
+fn look(inner: &Rc<TreeInner>, running: &Rc<Running>) {
+    let now = inner.platform.spawner.now();
     let progress = &inner.directory.progress;
     let short = inner.log.free_segments() < inner.segments_wanted.get();
     let pressed = short && inner.log.want_release();
@@ -108,7 +115,13 @@ fn look(inner: &Rc<TreeInner>, running: &Rc<Running>, ticks: u64) {
     }
     // After "no space" a job is tried again once a second, not at every ring of the bell.
     let full = inner.directory.registry.is_disk_full();
-    let try_now = !full || ticks.is_multiple_of(10);
+    let try_now = !full || now >= running.retry_at.get();
+    if full && try_now {
+        running.retry_at.set(now + RETRY_AFTER_NO_SPACE);
+    }
+    if full && try_now && !running.probe.get() && inner.memory.borrow().frozen.is_empty() {
+        start(inner, running, |running| &running.probe, "space probe", probe(inner.clone()));
+    }
     if !running.flush.get() && try_now && !inner.memory.borrow().frozen.is_empty() {
         start(inner, running, |running| &running.flush, "flush", flush_all(inner.clone()));
     }
@@ -134,7 +147,8 @@ fn look(inner: &Rc<TreeInner>, running: &Rc<Running>, ticks: u64) {
             start(inner, running, |running| &running.removal, "file removal", work);
         }
     }
-    if !running.scrub.get() && scrub::is_due(inner, ticks) {
+    if !running.scrub.get() && now >= running.scrub_at.get() {
+        running.scrub_at.set(now + scrub::PAUSE_BETWEEN_FILES);
         let work = scrub::run_step(inner.clone());
         start(inner, running, |running| &running.scrub, "scrub", work);
     }
@@ -165,6 +179,12 @@ async fn flush_all(inner: Rc<TreeInner>) {
         let Some(memtable) = oldest else { return };
         if let Err(error) = flush_one(&inner, &memtable).await {
             inner.note_failure(&error);
+            let may_pass =
+                matches!(error.kind(), StorageErrorKind::NoSpace | StorageErrorKind::Unavailable);
+            if !may_pass || matches!(error, StorageError::Job(JobError::Panicked { .. })) {
+                // Rows that can never become a file would hold the log and the memory for ever.
+                inner.fence(error);
+            }
             inner.bell.ring();
             return;
         }
@@ -338,6 +358,17 @@ pub(crate) async fn compact_one(inner: &Rc<TreeInner>, job: Job) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// Finds out whether there is room again when no job would: by making the reserve file anew.
+async fn probe(inner: Rc<TreeInner>) {
+    let directory = &inner.directory;
+    let disk = &*inner.platform.disk;
+    match prepare_reserve(disk, &directory.path, &directory.options).await {
+        Ok(ReserveState::Whole) => directory.registry.set_disk_full(false),
+        Ok(ReserveState::NoSpace) => {}
+        Err(error) => inner.note_failure(&error),
+    }
 }
 
 async fn remove_files(inner: Rc<TreeInner>, doomed: Vec<std::path::PathBuf>) {

@@ -1,8 +1,9 @@
 //! The scrubber: reads every table file again, page by page, in idle time, and checks all checksums. [`verify_piece`] is also what `verify` runs offline.
 //!
-//! One file a step, so many ticks apart that a terabyte takes about a day; the pacing of the optional class keeps the bandwidth small.
+//! One file a step, with a pause that makes a terabyte take about a day; the pacing of the optional class keeps the bandwidth small.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use platform::{BlockIo, BlockRead, CancelFlag, DiskError, JobClass, run_job};
 use sstable::{ByteRange, Fetch, Joining, PageId};
@@ -13,15 +14,8 @@ use crate::files::{Piece, cover, read_range, table_damage};
 use crate::stats::add;
 use crate::tree::TreeInner;
 
-/// Ticks between two files. With files of tens of megabytes and ten ticks a second: about a terabyte a day.
-const TICKS_BETWEEN_FILES: u64 = 50;
-
-/// Whether a step is due.
-pub(crate) fn is_due(inner: &TreeInner, ticks: u64) -> bool {
-    ticks > 0
-        && ticks.is_multiple_of(TICKS_BETWEEN_FILES)
-        && inner.version.borrow().tables().next().is_some()
-}
+/// Pause between two files. With files of tens of megabytes: about a terabyte a day.
+pub(crate) const PAUSE_BETWEEN_FILES: Duration = Duration::from_secs(5);
 
 /// Verifies the file that comes after the one verified last.
 pub(crate) async fn run_step(inner: Rc<TreeInner>) {

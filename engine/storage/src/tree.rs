@@ -777,6 +777,7 @@ impl TreeInner {
         for layout in batch.definitions() {
             self.define(&layout);
         }
+        self.reservation.set(self.reservation.get().max(batch.execute_at()));
         let mut memory = self.memory.borrow_mut();
         for write in batch.writes().filter(|write| self.owns(write.slice)) {
             memory.active.insert(&write, batch.execute_at(), position);
@@ -948,12 +949,15 @@ impl TreeInner {
     pub(crate) fn note_failure(&self, error: &StorageError) {
         match error.kind() {
             StorageErrorKind::NoSpace => self.directory.registry.set_disk_full(true),
-            StorageErrorKind::Fenced => {
-                self.failed.borrow_mut().get_or_insert_with(|| error.clone());
-                self.bell.ring();
-            }
+            StorageErrorKind::Fenced => self.fence(error.clone()),
             _ => {}
         }
+    }
+
+    /// Refuses everything from now on, with this error.
+    pub(crate) fn fence(&self, error: StorageError) {
+        self.failed.borrow_mut().get_or_insert(error);
+        self.bell.ring();
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "support/double.rs"]
 mod double;
+#[path = "support/rot.rs"]
+mod rot;
 #[path = "support/rows.rs"]
 mod rows;
 #[path = "support/workload.rs"]
@@ -13,7 +15,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use workload::{Crashes, run_seed};
 
 /// Seeds after which a bug counts as missed.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 250;
+
+/// One look for a bug. Rot is a world of its own: in it a power cut excuses nothing.
+fn look(seed: u64) {
+    run_seed(1000 + seed, Crashes::Often);
+    if seed < 3 {
+        rot::check_flipped_bits(seed);
+    }
+}
 
 #[test]
 fn every_planted_bug_is_found() {
@@ -21,9 +31,7 @@ fn every_planted_bug_is_found() {
     std::panic::set_hook(Box::new(|_| {}));
     for (mutant, name) in storage::mutants::ALL {
         types::mutants::set_live(mutant.0);
-        let found = (0..SEEDS).find(|seed| {
-            catch_unwind(AssertUnwindSafe(|| run_seed(1000 + seed, Crashes::Often))).is_err()
-        });
+        let found = (0..SEEDS).find(|seed| catch_unwind(AssertUnwindSafe(|| look(*seed))).is_err());
         types::mutants::set_live(0);
         match found {
             Some(seed) => println!("{name}: found after {} seeds", seed + 1),
