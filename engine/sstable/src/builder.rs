@@ -32,7 +32,8 @@ use types::{ColumnId, PhysicalType, SliceId, SqlType, TableId, Timestamp, Value}
 /// How pages are ordered in a row group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutChoice {
-    /// Together by rows where all columns of a page's rows take at most this many bytes, so that a point read is one range; else together by column.
+    /// Together by rows where all columns of a page's rows take at most this many bytes, so that a point read is one range; else together by column. Pages get
+    /// down to a quarter of their rows if that is what makes them fit, judged by the row group before.
     ByWidth {
         /// Encoded bytes of a page's rows.
         point_read_bytes: usize,
@@ -138,6 +139,7 @@ pub struct TableBuilder {
     sketches: Vec<DistinctSketch>,
     /// Ends of the finished pages of this group.
     page_ends: Vec<usize>,
+    page_rows: usize,
     page: OpenPage,
     group_row_bytes: usize,
     group_execute_at: Option<(Timestamp, Timestamp)>,
@@ -168,6 +170,7 @@ impl TableBuilder {
             sketches: shape.columns.iter().map(|_| DistinctSketch::default()).collect(),
             shape,
             page_ends: Vec::new(),
+            page_rows: options.page_rows,
             page: OpenPage::default(),
             group_row_bytes: 0,
             group_execute_at: None,
@@ -274,9 +277,9 @@ impl TableBuilder {
     /// Ends the page, and the row group, if this row belongs to the next.
     fn make_room(&mut self, same_key: bool, row_bytes: usize) {
         let rows = self.rows_in_group() - self.page.start;
-        let full = rows >= self.options.page_rows
+        let full = rows >= self.page_rows
             || (rows > 0 && self.page.row_bytes + row_bytes > self.options.page_row_bytes);
-        if !full || (same_key && rows < 2 * self.options.page_rows) {
+        if !full || (same_key && rows < 2 * self.page_rows) {
             return;
         }
         self.end_page();
@@ -445,6 +448,11 @@ impl TableBuilder {
             LayoutChoice::Columns => false,
             LayoutChoice::Rows => true,
         };
+        if let LayoutChoice::ByWidth { point_read_bytes } = self.options.layout {
+            let rows = ends.last().copied().unwrap_or(0).max(1);
+            self.page_rows =
+                fitting_rows(self.options.page_rows, total.div_ceil(rows), point_read_bytes);
+        }
         let offset = self.bytes_written();
         self.output.reserve(total);
         if by_rows {
@@ -568,6 +576,13 @@ impl TableBuilder {
         let metadata = Metadata::new(self.record, filter_key, salt, file_bytes, filter.offset)?;
         Ok(FinishedTable { bytes, metadata })
     }
+}
+
+/// The most rows, of all, a half or a quarter, whose columns take at most `point_read_bytes`; all if even a quarter does not fit.
+fn fitting_rows(page_rows: usize, row_bytes: usize, point_read_bytes: usize) -> usize {
+    let choices = [page_rows, page_rows / 2, page_rows / 4];
+    let fits = |rows: &usize| *rows > 0 && rows * row_bytes <= point_read_bytes;
+    choices.into_iter().find(fits).unwrap_or(page_rows)
 }
 
 impl ChunkRecord {

@@ -18,8 +18,8 @@
 //! trailer    | metadata offset, bytes | filter offset, bytes | salt | file bytes |        8 each
 //!            | crc32c metadata (4) | crc32c filter (4) | zero (8) | format version (2) | zero (2) | crc32c of the trailer (4) | "elbatRF\n" (8) |
 //! ```
-//! Every checksum but the trailer's own covers the salt (the file's id) and the offset of what it protects before the bytes themselves, so that a block of another
-//! file, or from another place of this one, does not pass for the right one. The trailer's covers salt and file length.
+//! Every checksum starts from a value made of the salt (the file's id) and the offset of what it protects, so that a block of another file, or from another place of
+//! this one, does not pass for the right one. The trailer's starts from salt and file length.
 //!
 //! # Columns
 //!

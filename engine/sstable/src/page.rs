@@ -5,7 +5,7 @@
 //! payload      | null bitmap, bit set = value (⌈rows / 8⌉), if flag 1 | encoded values |
 //! with flag 2  | length of the payload (4) | lz4 block of the payload |
 //! ```
-//! The checksum covers the file's salt, the page's offset in the file and everything after itself.
+//! The checksum starts from the file's salt and the page's offset in the file, and covers everything after itself.
 
 use crate::bitmap::Bitmap;
 use crate::column::ColumnVector;

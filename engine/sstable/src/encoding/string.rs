@@ -111,7 +111,16 @@ fn append_offsets(lengths: &[u32], total: usize, offsets: &mut Vec<i32>) -> Opti
     (end == last).then_some(())
 }
 
-/// A dictionary form, before its codes are applied.
+/// The distinct strings of a dictionary form as they lie, before its codes.
+fn dictionary_section<'a>(decoder: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
+    let mut ahead = decoder.clone();
+    ahead.u32()?;
+    ahead.bytes()?;
+    ahead.bytes()?;
+    decoder.raw(ahead.offset() - decoder.offset())
+}
+
+/// Lengths and bytes of the distinct strings.
 fn read_dictionary<'a>(decoder: &mut Decoder<'a>) -> Result<(Vec<u32>, &'a [u8]), DecodeError> {
     let error = decoder.invalid("distinct count");
     let count = decoder.u32()? as usize;
@@ -124,6 +133,15 @@ fn read_dictionary<'a>(decoder: &mut Decoder<'a>) -> Result<(Vec<u32>, &'a [u8])
     let mut lengths = Vec::new();
     super::integer::decode(encoding, body, count, &mut lengths)?;
     Ok((lengths, bytes))
+}
+
+fn dictionary_strings(section: &[u8]) -> Result<ByteArray, DecodeError> {
+    let decoder = &mut Decoder::new(section);
+    let error = decoder.invalid("strings");
+    let (lengths, bytes) = read_dictionary(decoder)?;
+    let mut strings = ByteArray { offsets: vec![0], bytes: bytes.to_vec() };
+    append_offsets(&lengths, bytes.len(), &mut strings.offsets).ok_or(error)?;
+    Ok(strings)
 }
 
 /// Appends `row_count` strings. Stays in dictionary form as long as every page was one.
@@ -142,22 +160,43 @@ pub(crate) fn decode(
             let bytes = decoder.raw(decoder.remaining())?;
             let mut lengths: Vec<u32> = Vec::new();
             super::integer::decode(lengths_encoding, body, row_count, &mut lengths)?;
-            let strings = plain(values);
+            let strings = plain(values, table);
             append_offsets(&lengths, bytes.len(), &mut strings.offsets).ok_or(error)?;
             strings.bytes.extend_from_slice(bytes);
         }
         Encoding::Constant | Encoding::AllNull => {
-            let string = decoder.raw(decoder.remaining())?;
             let mut page = ByteArray::default();
-            page.push(string);
-            append_codes(values, table, &page, &vec![0; row_count])?;
+            page.push(decoder.raw(decoder.remaining())?);
+            match as_codes(values, table, &page) {
+                Some(array) => {
+                    let code = table.codes_of(array, &page)[0];
+                    array.codes.resize(array.codes.len() + row_count, code);
+                }
+                None => append_strings(plain(values, table), &page, &vec![0; row_count])?,
+            }
         }
         Encoding::Dictionary => {
-            let (lengths, bytes) = read_dictionary(decoder)?;
-            let mut page = ByteArray { offsets: vec![0], bytes: bytes.to_vec() };
-            append_offsets(&lengths, bytes.len(), &mut page.offsets).ok_or(error)?;
-            let codes = decode_block::<u32>(decoder, row_count)?;
-            append_codes(values, table, &page, &codes)?;
+            let section = dictionary_section(decoder)?;
+            let (codes_encoding, body) = block_body(decoder)?;
+            let known = matches!(values, Values::Dictionary(_)) && table.is_latest(section);
+            let page = if known { ByteArray::default() } else { dictionary_strings(section)? };
+            match as_codes(values, table, &page) {
+                Some(array) => {
+                    if !known {
+                        table.codes_of(array, &page);
+                        table.set_latest(section);
+                    }
+                    let start = array.codes.len();
+                    super::integer::decode(codes_encoding, body, row_count, &mut array.codes)?;
+                    table.translate(&mut array.codes[start..]).ok_or(error)?;
+                }
+                None => {
+                    let page = if known { dictionary_strings(section)? } else { page };
+                    let mut codes: Vec<i32> = Vec::new();
+                    super::integer::decode(codes_encoding, body, row_count, &mut codes)?;
+                    append_strings(plain(values, table), &page, &codes)?;
+                }
+            }
         }
         _ => return Err(error),
     }
@@ -165,7 +204,8 @@ pub(crate) fn decode(
 }
 
 /// The column as plain strings, converted if it was codes.
-fn plain(values: &mut Values) -> &mut ByteArray {
+fn plain<'v>(values: &'v mut Values, table: &mut StringTable) -> &'v mut ByteArray {
+    table.clear();
     if let Values::Dictionary(array) = values {
         *values = Values::Bytes(array.to_bytes());
     }
@@ -175,51 +215,43 @@ fn plain(values: &mut Values) -> &mut ByteArray {
     }
 }
 
-fn append_codes(
-    values: &mut Values,
+/// The column as codes, if it is or can be and room is left for the strings of a page.
+fn as_codes<'v>(
+    values: &'v mut Values,
     table: &mut StringTable,
     page: &ByteArray,
-    codes: &[u32],
-) -> Result<(), DecodeError> {
-    let error = Decoder::new(&[]).invalid("code");
-    if codes.iter().any(|code| *code as usize >= page.len()) {
-        return Err(error);
-    }
-    if let Values::Bytes(strings) = values
-        && strings.is_empty()
-    {
+) -> Option<&'v mut DictionaryArray> {
+    if matches!(values, Values::Bytes(strings) if strings.is_empty()) {
         table.clear();
         *values = Values::Dictionary(DictionaryArray {
-            codes: Vec::with_capacity(codes.len()),
+            codes: Vec::new(),
             dictionary: ByteArray::default(),
         });
     }
-    if let Values::Dictionary(array) = values
-        && array.dictionary.len() + page.len() <= DICTIONARY_STRINGS_MAX
-    {
-        if array.dictionary == *page || array.dictionary.is_empty() {
-            // The first page, or one with the very same strings: codes are good as they are.
-            if array.dictionary.is_empty() {
-                array.dictionary = page.clone();
-            }
-            array.codes.extend(codes.iter().map(|code| *code as i32));
-            return Ok(());
+    match values {
+        Values::Dictionary(array)
+            if array.dictionary.len() + page.len() <= DICTIONARY_STRINGS_MAX =>
+        {
+            Some(array)
         }
-        let mapped: Vec<i32> = page
-            .iter()
-            .map(|string| table.find_or_push(&mut array.dictionary, string) as i32)
-            .collect();
-        array.codes.extend(codes.iter().map(|code| mapped[*code as usize]));
-        return Ok(());
+        _ => None,
     }
-    let strings = plain(values);
+}
+
+fn append_strings(
+    strings: &mut ByteArray,
+    page: &ByteArray,
+    codes: &[i32],
+) -> Result<(), DecodeError> {
+    let error = Decoder::new(&[]).invalid("code");
+    if codes.iter().any(|code| *code as u32 as usize >= page.len()) {
+        return Err(error);
+    }
     let total: usize = codes.iter().map(|code| page.get(*code as usize).len()).sum();
     if strings.bytes.len() + total > i32::MAX as usize {
         return Err(error);
     }
-    for code in codes {
-        strings.push(page.get(*code as usize));
-    }
+    codes.iter().for_each(|code| strings.push(page.get(*code as usize)));
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! A hash table from strings to their position in a dictionary. The strings live in the dictionary; the table holds positions only.
 //!
+//! It also remembers the page before: sorted dictionaries of neighbouring pages are often the same bytes, and then nothing is looked up.
 //! Open addressing with a fixed hash (XXH3, seed zero), so that the same strings give the same table everywhere.
 
-use crate::column::ByteArray;
+use crate::column::{ByteArray, DictionaryArray};
 use alloc::vec;
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,6 +13,9 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) struct StringTable {
     slots: Vec<u32>,
     used: usize,
+    /// The distinct strings of the page before, as they lay there, and the dictionary's code for each.
+    latest: Vec<u8>,
+    latest_codes: Vec<i32>,
 }
 
 impl StringTable {
@@ -36,6 +40,44 @@ impl StringTable {
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
         self.used = 0;
+        self.latest.clear();
+        self.latest_codes.clear();
+    }
+
+    /// The dictionary's code for each string of a page; strings that it lacks are appended.
+    pub(crate) fn codes_of(&mut self, array: &mut DictionaryArray, page: &ByteArray) -> &[i32] {
+        self.latest.clear();
+        self.latest_codes.clear();
+        for string in page.iter() {
+            let code = self.find_or_push(&mut array.dictionary, string) as i32;
+            self.latest_codes.push(code);
+        }
+        &self.latest_codes
+    }
+
+    /// Whether these are the distinct strings of the page before.
+    pub(crate) fn is_latest(&self, section: &[u8]) -> bool {
+        !self.latest.is_empty() && self.latest == section
+    }
+
+    /// Remembers how the strings lay for which [`StringTable::codes_of`] was asked last.
+    pub(crate) fn set_latest(&mut self, section: &[u8]) {
+        self.latest.extend_from_slice(section);
+    }
+
+    /// Replaces a page's codes by the dictionary's. Nothing if one is beyond the page's strings.
+    pub(crate) fn translate(&self, codes: &mut [i32]) -> Option<()> {
+        let highest = codes.iter().fold(0, |highest, code| highest.max(*code as u32));
+        if !codes.is_empty() && highest as usize >= self.latest_codes.len() {
+            return None;
+        }
+        if self.latest_codes.iter().enumerate().all(|(own, code)| own as i32 == *code) {
+            return Some(());
+        }
+        for code in codes {
+            *code = self.latest_codes[*code as usize];
+        }
+        Some(())
     }
 
     fn slot_of(&self, dictionary: &ByteArray, string: &[u8]) -> usize {
