@@ -119,7 +119,39 @@ impl Fetch {
     }
 }
 
+/// The pages of one column among those that were fetched, for a reader that goes forward.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnPages<'a> {
+    rest: &'a [WantedPage],
+    buffers: &'a [&'a [u8]],
+}
+
+impl<'a> ColumnPages<'a> {
+    /// The bytes of a page after those asked for before; nothing if it was not wanted.
+    #[inline]
+    pub(crate) fn page(&mut self, page: PageId) -> Option<&'a [u8]> {
+        while let Some((first, rest)) = self.rest.split_first() {
+            if first.page > page {
+                return None;
+            }
+            self.rest = rest;
+            if first.page == page {
+                return self.buffers[first.range].get(first.start..first.start + first.bytes);
+            }
+        }
+        None
+    }
+}
+
 impl<'a> Fetched<'a> {
+    /// The pages of a column, in order.
+    pub(crate) fn column(&self, column: FileColumn) -> ColumnPages<'_> {
+        let pages = &self.fetch.pages;
+        let start = pages.partition_point(|wanted| wanted.column < column);
+        let count = pages[start..].partition_point(|wanted| wanted.column == column);
+        ColumnPages { rest: &pages[start..start + count], buffers: &self.buffers }
+    }
+
     /// The bytes of a page; nothing if it was not wanted.
     pub fn page(&self, page: PageId, column: FileColumn) -> Option<&'a [u8]> {
         let pages = &self.fetch.pages;

@@ -91,7 +91,8 @@ fn check_version(found: u16) -> Result<(), SstableError> {
     Ok(())
 }
 
-/// Checksum of a part of the file that knows where it is: a block of another file, or of another place, does not pass. Salt and offset choose the value from which
+/// Checksum of a part of the file that knows where it is: a block of another file, or of another place, does not pass. Salt and offset choose the value from
+/// which
 /// the checksum starts (two starts never give the same sum for the same bytes), which costs nothing a byte.
 pub(crate) fn placed_checksum(salt: u64, offset: u64, bytes: &[u8]) -> u32 {
     let mut start = salt.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ offset;

@@ -4,7 +4,7 @@
 //! interleave, a span is found by galloping, in logarithmic time. Order everywhere: slice, key, execute_at falling.
 
 use crate::key_schema::KeyVector;
-use crate::metadata::{ROW_SAME_KEY, ROW_TOMBSTONE};
+use crate::record::{ROW_SAME_KEY, ROW_TOMBSTONE};
 use crate::selection::Selection;
 use alloc::vec::Vec;
 use core::cmp::Ordering;

@@ -5,7 +5,8 @@
 use crate::error::{Section, SstableError};
 use crate::key_filter::KeyFilter;
 use crate::layout::{ByteRange, TAIL_BYTES, Trailer, placed_checksum};
-use crate::metadata::{Metadata, MetadataRecord};
+use crate::metadata::Metadata;
+use crate::record::MetadataRecord;
 
 /// What opening needs next.
 #[derive(Debug)]

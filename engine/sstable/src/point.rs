@@ -11,11 +11,11 @@ use crate::column::Values;
 use crate::error::SstableError;
 use crate::fetch::{Fetch, Fetched, Joining};
 use crate::key_schema::{KeySchema, KeyShape};
-use crate::metadata::{
-    FileColumn, Metadata, PAGE_CONTINUES, PAGE_SLICES, PAGE_TOMBSTONES, PAGE_VERSIONS, PageId,
-    ROW_SAME_KEY, ROW_TOMBSTONE, join_timestamp,
-};
+use crate::metadata::{FileColumn, Metadata, PageId, join_timestamp};
 use crate::page::PageCheck;
+use crate::record::{
+    PAGE_CONTINUES, PAGE_SLICES, PAGE_TOMBSTONES, PAGE_VERSIONS, ROW_SAME_KEY, ROW_TOMBSTONE,
+};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use types::mutants::{self, Mutant};

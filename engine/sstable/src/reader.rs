@@ -70,8 +70,9 @@ impl Metadata {
     ) -> Result<(), SstableError> {
         let (out, table) = out;
         match (bytes, self.page_range(page, column)) {
-            (Some(bytes), Some(_)) => {
-                self.open_page(page, column, bytes, check)?.append_to(out, table)
+            (Some(bytes), Some(range)) => {
+                let rows = self.page_row_count(page);
+                Page::open(bytes, rows, self.salt, range.offset, check)?.append_to(out, table)
             }
             (_, None) => {
                 if let Values::Dictionary(array) = &out.values {
@@ -106,7 +107,7 @@ impl Metadata {
         Ok(out)
     }
 
-    /// Some pages of one column, one after the other.
+    /// Some pages of one column, one after the other, in ascending order.
     ///
     /// # Errors
     /// If the bytes are damaged or were not fetched.
@@ -124,14 +125,15 @@ impl Metadata {
         let rows = pages.iter().map(|page| self.page_row_count(*page)).sum();
         out.reserve(rows);
         let mut table = StringTable::default();
+        let mut fetched = fetched.column(column);
         for page in pages {
-            let bytes = fetched.page(*page, column);
+            let bytes = fetched.page(*page);
             self.append_page(*page, column, bytes, check, (&mut out, &mut table))?;
         }
         Ok(out)
     }
 
-    /// The selected rows of some pages of one column. Rows are counted over all the pages; pages without a selected row are not looked at.
+    /// The selected rows of some pages of one column, in ascending order. Rows are counted over all the pages; pages without a selected row are not looked at.
     ///
     /// # Errors
     /// If the bytes are damaged or were not fetched.

@@ -4,11 +4,12 @@ use crate::column::ColumnVector;
 use crate::error::SstableError;
 use crate::fetch::Fetched;
 use crate::key_schema::{KeyShape, KeyVector};
-use crate::metadata::{FileColumn, Metadata, PageId, ROW_TOMBSTONE};
+use crate::metadata::{FileColumn, Metadata, PageId};
 use crate::page::PageCheck;
+use crate::record::ROW_TOMBSTONE;
 use alloc::vec::Vec;
-use types::row::encode_row;
-use types::{SliceId, SqlType, Timestamp, Value};
+use types::row::encode_row_refs;
+use types::{SliceId, SqlType, Timestamp, ValueRef};
 
 /// Decoded rows of some pages.
 #[derive(Clone, Debug)]
@@ -118,15 +119,15 @@ impl GroupRows {
     /// Replaces `out` by the bytes of a row (`types::row`). False if the page's bytes make no row.
     pub fn row_into(&self, row: usize, out: &mut Vec<u8>) -> bool {
         out.clear();
-        let values: Option<Vec<Value>> = self
+        let values: Option<Vec<ValueRef<'_>>> = self
             .columns
             .iter()
             .zip(&self.types)
-            .map(|(column, sql_type)| column.value(*sql_type, row)?.to_value())
+            .map(|(column, sql_type)| column.value(*sql_type, row))
             .collect();
         match values {
             Some(values) => {
-                encode_row(&self.types, &values, out);
+                encode_row_refs(&self.types, &values, out);
                 true
             }
             None => false,

@@ -2,12 +2,12 @@
 //!
 //! Flat buffers: no allocation a row. Order: slice, key, execute_at falling.
 
-use crate::builder::ColumnSpec;
 use crate::column::{ByteArray, ColumnVector};
 use crate::error::SstableError;
 use crate::key_schema::{KeyRange, KeyShape, KeyVector, PositionRange};
 use crate::merge::MergeRun;
-use crate::metadata::{ROW_SAME_KEY, ROW_TOMBSTONE};
+use crate::options::ColumnSpec;
+use crate::record::{ROW_SAME_KEY, ROW_TOMBSTONE};
 use crate::selection::Selection;
 use crate::version::{RowContent, RowVersion, VersionSource};
 use alloc::sync::Arc;

@@ -3,7 +3,8 @@
 //! Every page can be judged alone: it knows whether its first rows are further versions of a key whose newer version lies in the page before, and that
 //! version's execute_at. So pages may be skipped and row groups read in any order and on any core.
 //!
-//! **When a predicate may skip.** A zone map speaks of row versions. In a file that alone holds the keys of its range (`Overlap::Alone`) a page whose versions do
+//! **When a predicate may skip.** A zone map speaks of row versions. In a file that alone holds the keys of its range (`Overlap::Alone`) a page whose
+//! versions do
 //! not match can be skipped: whatever it hides, it hides by itself. Where another source holds newer or older versions of the same keys (`Overlap::Merged`),
 //! skipping a page would uncover an older version elsewhere that does match; there only conditions on key columns, which all versions of a row share, skip.
 
@@ -11,12 +12,12 @@ use crate::error::SstableError;
 use crate::fetch::{Fetch, Fetched, Joining};
 use crate::key_schema::{KeyRange, KeyVector, PositionRange};
 use crate::merge::MergeRun;
-use crate::metadata::{
-    FileColumn, Metadata, PAGE_CONTINUES, PAGE_SLICES, PAGE_TOMBSTONES, PAGE_VERSIONS, PageId,
-    ROW_SAME_KEY, ROW_TOMBSTONE,
-};
+use crate::metadata::{FileColumn, Metadata, PageId};
 use crate::page::PageCheck;
 use crate::predicate::{Outcome, Predicate};
+use crate::record::{
+    PAGE_CONTINUES, PAGE_SLICES, PAGE_TOMBSTONES, PAGE_VERSIONS, ROW_SAME_KEY, ROW_TOMBSTONE,
+};
 use crate::selection::Selection;
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -11,7 +11,8 @@
 //! | numeric | class byte; weight and digits big-endian, ended by `00 00`; complemented when negative |
 //!
 //! A nullable column has a byte in front: `01` a value, `02` NULL (after all values), `00` NULL (before all values). A descending column is complemented as a
-//! whole, the byte in front excepted. The encoding is a part of the disk format. Rows hold the values; a key is decoded ([`take_key_column`]) only where there is no row, for a tombstone.
+//! whole, the byte in front excepted. The encoding is a part of the disk format. Rows hold the values; a key is decoded ([`take_key_column`]) only where
+//! there is no row, for a tombstone.
 
 use crate::numeric::{DIGIT_BASE, Numeric, NumericKind};
 use crate::sql_type::SqlType;

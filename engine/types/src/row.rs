@@ -63,6 +63,36 @@ fn append_column(sql_type: SqlType, value: &Value, out: &mut Vec<u8>) {
     debug_assert!(value_fits(sql_type, value), "{value:?} in a column of {sql_type:?}");
 }
 
+/// Appends a row from borrowed values: the same bytes as [`encode_row`].
+///
+/// # Panics
+/// If the lengths differ.
+pub fn encode_row_refs(types: &[SqlType], values: &[ValueRef<'_>], out: &mut Vec<u8>) {
+    assert_eq!(types.len(), values.len(), "one value for each column");
+    let count = u16::try_from(values.len()).expect("column count is bounded");
+    out.extend_from_slice(&count.to_le_bytes());
+    let bitmap = out.len();
+    out.resize(bitmap + values.len().div_ceil(8), 0);
+    for (column, value) in values.iter().enumerate() {
+        match *value {
+            ValueRef::Null => out[bitmap + column / 8] |= 1 << (column % 8),
+            ValueRef::Bool(v) => out.push(u8::from(v)),
+            ValueRef::Int2(v) => out.extend_from_slice(&v.to_le_bytes()),
+            ValueRef::Int4(v) | ValueRef::Date(v) => out.extend_from_slice(&v.to_le_bytes()),
+            ValueRef::Int8(v) | ValueRef::Timestamp(v) | ValueRef::Timestamptz(v) => {
+                out.extend_from_slice(&v.to_le_bytes());
+            }
+            ValueRef::Float4(v) => out.extend_from_slice(&v.to_le_bytes()),
+            ValueRef::Float8(v) => out.extend_from_slice(&v.to_le_bytes()),
+            ValueRef::Interval(v) => out.extend_from_slice(&v.to_bytes()),
+            ValueRef::Uuid(v) => out.extend_from_slice(&v),
+            ValueRef::Oid(v) => out.extend_from_slice(&i64::from(v).to_le_bytes()),
+            ValueRef::Text(v) => append_variable(v.as_bytes(), out),
+            ValueRef::Bytea(v) | ValueRef::Numeric(v) => append_variable(v, out),
+        }
+    }
+}
+
 fn value_fits(sql_type: SqlType, value: &Value) -> bool {
     let physical = match value {
         Value::Bool(_) => PhysicalType::Bool,
@@ -211,8 +241,8 @@ pub fn decode_row<'m>(
 
 #[cfg(test)]
 mod tests {
-    use super::{RowReader, decode_row, encode_row};
-    use crate::{Interval, Numeric, SqlType, Value};
+    use super::{RowReader, decode_row, encode_row, encode_row_refs};
+    use crate::{Interval, Numeric, SqlType, Value, ValueRef};
     use alloc::boxed::Box;
     use alloc::vec;
     use alloc::vec::Vec;
@@ -254,6 +284,12 @@ mod tests {
         encode_row(&types, &values, &mut bytes);
         let null = Value::Null;
         assert_eq!(decode_row(&types, &bytes, |_| &null).expect("whole row"), values);
+        let mut reader = RowReader::new(&bytes).expect("whole row");
+        let next = |sql_type: &SqlType| reader.next_column(*sql_type).expect("whole row");
+        let borrowed: Vec<ValueRef<'_>> = types.iter().filter_map(next).collect();
+        let mut again = Vec::new();
+        encode_row_refs(&types, &borrowed, &mut again);
+        assert_eq!(again, bytes);
         types.push(SqlType::Int4);
         let fallback = Value::Int4(42);
         let longer = decode_row(&types, &bytes, |_| &fallback).expect("shorter row");

@@ -221,12 +221,12 @@ fn as_codes<'v>(
     table: &mut StringTable,
     page: &ByteArray,
 ) -> Option<&'v mut DictionaryArray> {
-    if matches!(values, Values::Bytes(strings) if strings.is_empty()) {
+    if let Values::Bytes(strings) = values
+        && strings.is_empty()
+    {
         table.clear();
-        *values = Values::Dictionary(DictionaryArray {
-            codes: Vec::new(),
-            dictionary: ByteArray::default(),
-        });
+        let codes = Vec::with_capacity(strings.offsets.capacity());
+        *values = Values::Dictionary(DictionaryArray { codes, dictionary: ByteArray::default() });
     }
     match values {
         Values::Dictionary(array)

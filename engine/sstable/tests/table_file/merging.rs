@@ -195,3 +195,49 @@ fn the_rule_alone_on_one_key() {
     assert!(!rule.keeps(false, at(3), true, || false), "over none it goes");
     assert!(!rule.keeps(true, at(2), false, || true), "and with it what it hid");
 }
+
+#[test]
+fn of_two_versions_at_one_timestamp_the_run_given_first_wins() {
+    let run = |row: &'static [u8]| {
+        let mut run = sstable::SortedRun::new();
+        run.push(sstable::RowVersion {
+            slice: SliceId(0),
+            key: &[1; 8],
+            execute_at: Timestamp::new(1, 5, 0),
+            content: RowContent::Row(row),
+        });
+        run.merge_run(KeyShape::Word { bytes: 8 }, &Selection::All(1))
+    };
+    let spans = merge_visible(&[run(b"own"), run(b"committed")], Timestamp::new(1, 5, 0));
+    assert_eq!(spans, [sstable::Span { run: 0, first: 0, count: 1 }]);
+}
+
+#[test]
+fn splits_cover_everything_once() {
+    for seed in 0..20 {
+        let mut prng = Prng::new(3000 + seed);
+        let table = table(&mut prng);
+        let model = Model::random(&mut prng, &table);
+        let part_count = 1 + prng.index(3);
+        let parts = cut(&mut prng, &model, part_count);
+        let files: Vec<File> = parts.iter().map(|part| part.build(&mut prng, &table)).collect();
+        let metadata: Vec<&sstable::Metadata> = files.iter().map(|file| &file.metadata).collect();
+        let target = 1 + prng.below(300);
+        let splits = sstable::splits(&metadata, &PositionRange::default(), target);
+        for pair in splits.windows(2) {
+            assert!(pair[0].end.is_some());
+            assert_eq!(pair[0].end, pair[1].start);
+        }
+        assert!(splits[0].start.is_none());
+        assert!(splits[splits.len() - 1].end.is_none());
+        for file in &files {
+            let request =
+                |positions| ScanRequest { positions, ..ScanRequest::everything(Timestamp::MAX) };
+            let whole = file.scan(&request(PositionRange::default())).expect("undamaged").1;
+            let cut = splits
+                .iter()
+                .flat_map(|split| file.scan(&request(split.clone())).expect("undamaged").1);
+            assert!(cut.eq(whole), "seed {seed}");
+        }
+    }
+}
