@@ -157,5 +157,3 @@ SELECT 'abs(int4)'::pg_catalog.regprocedure::pg_catalog.oid
 ;
 SELECT pg_catalog.pg_get_functiondef(1397)
 ;
-SELECT 'nosuchview'::pg_catalog.regclass::pg_catalog.oid
-;
