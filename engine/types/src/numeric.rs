@@ -10,8 +10,11 @@
 
 mod arithmetic;
 mod magnitude;
+mod sum;
 mod text;
 mod transcendental;
+
+pub use sum::NumericSum;
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;

@@ -16,5 +16,7 @@ pub(crate) mod integer;
 pub(crate) mod numeric;
 pub(crate) mod pattern;
 mod real;
+mod regex;
+pub(crate) mod regex_functions;
 pub(crate) mod strings;
 pub(crate) mod text;

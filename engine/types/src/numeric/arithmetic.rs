@@ -16,9 +16,11 @@ pub(super) const SIGNIFICANT_DIGITS_MIN: i32 = 16;
 pub(super) const SCALE_MAX: i32 = 1000;
 /// Base-10000 digits of a coefficient in machine words: 10000^9 < 2^127.
 const WORD_DIGITS: usize = 9;
+/// Base-10000 digits of a number that a running sum takes in machine words; a thousand million such sums fit.
+pub(super) const SPILL_DIGITS: usize = 6;
 
 /// The coefficient of a small number with `fraction` digits after the point; the caller has made sure that it fits.
-fn coefficient(number: &Numeric, fraction: usize) -> i128 {
+pub(super) fn coefficient(number: &Numeric, fraction: usize) -> i128 {
     let mut value: i128 = 0;
     for digit in number.digits() {
         value = value * 10_000 + i128::from(*digit);
@@ -35,11 +37,11 @@ fn coefficient(number: &Numeric, fraction: usize) -> i128 {
 }
 
 /// Base-10000 digits of the coefficient with `fraction` digits after the point.
-fn coefficient_digits(number: &Numeric, fraction: usize) -> usize {
+pub(super) fn coefficient_digits(number: &Numeric, fraction: usize) -> usize {
     (i64::from(number.weight()) + 1 + fraction as i64).max(0) as usize
 }
 
-fn from_coefficient(value: i128, fraction: usize, display_scale: u16) -> Numeric {
+pub(super) fn from_coefficient(value: i128, fraction: usize, display_scale: u16) -> Numeric {
     let mut rest = value.unsigned_abs();
     let mut reversed = [0i16; 10];
     let mut count = 0;
@@ -279,7 +281,8 @@ impl Numeric {
         Ok(self.sqrt_to_scale(scale))
     }
 
-    fn sqrt_to_scale(&self, scale: i32) -> Numeric {
+    /// The square root of a finite number not below zero, rounded to so many decimals.
+    pub fn sqrt_to_scale(&self, scale: i32) -> Numeric {
         if self.is_zero() {
             return Numeric::ZERO.with_display_scale(scale as u16);
         }

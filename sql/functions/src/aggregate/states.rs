@@ -1,6 +1,10 @@
 //! The states of aggregates.
 
+mod collect;
 mod extremes;
+mod float;
+mod integer;
+mod number;
 
 use super::AggregateState;
 use crate::registry::FunctionId;
@@ -9,7 +13,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use types::{SqlType, Value};
 
+pub(super) use collect::*;
 pub(super) use extremes::*;
+pub(super) use float::*;
+pub(super) use integer::*;
+pub(super) use number::*;
 
 /// A partial that another version of the program wrote, or damaged bytes.
 #[cold]

@@ -7,7 +7,7 @@ use types::SqlState;
 use types::value::float_cmp;
 
 #[cold]
-pub(super) fn overflow() -> EvalError {
+pub(crate) fn overflow() -> EvalError {
     EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
 }
 

@@ -130,15 +130,18 @@ functions! {
     fn byteanlike(a: &[u8], b: &[u8]) -> bool { Ok(!like(a, b, |_| 1)?) }
     fn like_escape(pattern: &str, escape: &str) -> String { with_escape(pattern, escape) }
     fn similar_to_escape_1(pattern: &str) -> String { similar_pattern(pattern, Some('\\')) }
-    fn similar_to_escape_2(pattern: &str, escape: &str) -> String {
-        let mut letters = escape.chars();
-        let own = letters.next();
-        if letters.next().is_some() {
-            return Err(EvalError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-                .with_hint("Escape string must be empty or one character."));
-        }
-        similar_pattern(pattern, own)
+    fn similar_to_escape_2(pattern: &str, escape: &str) -> String { similar(pattern, escape) }
+}
+
+/// A `SIMILAR TO … ESCAPE …` pattern as a regular expression.
+pub(super) fn similar(pattern: &str, escape: &str) -> Result<String, EvalError> {
+    let mut letters = escape.chars();
+    let own = letters.next();
+    if letters.next().is_some() {
+        return Err(EvalError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character."));
     }
+    similar_pattern(pattern, own)
 }
 
 /// A `SIMILAR TO` pattern as a regular expression.

@@ -18,7 +18,13 @@ const fn o(
 }
 
 #[rustfmt::skip]
-pub(super) static OPERATORS: [OperatorDefinition; 362] = [
+pub(super) static OPERATORS: [OperatorDefinition; 374] = [
+    o(640, "!~", Some(E(T::Name)), E(T::Text), 1252, 0, 639),
+    o(642, "!~", Some(E(T::Text)), E(T::Text), 1256, 0, 641),
+    o(1056, "!~", Some(E(T::Bpchar)), E(T::Text), 1659, 0, 1055),
+    o(1227, "!~*", Some(E(T::Name)), E(T::Text), 1241, 0, 1226),
+    o(1229, "!~*", Some(E(T::Text)), E(T::Text), 1239, 0, 1228),
+    o(1235, "!~*", Some(E(T::Bpchar)), E(T::Text), 1657, 0, 1234),
     o(1208, "!~~", Some(E(T::Name)), E(T::Text), 859, 0, 1207),
     o(1210, "!~~", Some(E(T::Text)), E(T::Text), 851, 0, 1209),
     o(1212, "!~~", Some(E(T::Bpchar)), E(T::Text), 1632, 0, 1211),
@@ -371,9 +377,15 @@ pub(super) static OPERATORS: [OperatorDefinition; 362] = [
     o(2779, "||", Some(E(T::Text)), AnyElement, 2003, 0, 0),
     o(2780, "||", Some(AnyElement), E(T::Text), 2004, 0, 0),
     o(597, "||/", None, E(T::Float8), 231, 0, 0),
+    o(639, "~", Some(E(T::Name)), E(T::Text), 79, 0, 640),
+    o(641, "~", Some(E(T::Text)), E(T::Text), 1254, 0, 642),
+    o(1055, "~", Some(E(T::Bpchar)), E(T::Text), 1658, 0, 1056),
     o(1877, "~", None, E(T::Int2), 1895, 0, 0),
     o(1883, "~", None, E(T::Int4), 1901, 0, 0),
     o(1889, "~", None, E(T::Int8), 1907, 0, 0),
+    o(1226, "~*", Some(E(T::Name)), E(T::Text), 1240, 0, 1227),
+    o(1228, "~*", Some(E(T::Text)), E(T::Text), 1238, 0, 1229),
+    o(1234, "~*", Some(E(T::Bpchar)), E(T::Text), 1656, 0, 1235),
     o(1207, "~~", Some(E(T::Name)), E(T::Text), 858, 0, 1208),
     o(1209, "~~", Some(E(T::Text)), E(T::Text), 850, 0, 1210),
     o(1211, "~~", Some(E(T::Bpchar)), E(T::Text), 1631, 0, 1212),
