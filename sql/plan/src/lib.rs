@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod bind;
 pub mod catalog;
 pub mod classify;
+pub mod ddl;
 pub mod error;
 pub mod parse;
 pub mod point_plan;

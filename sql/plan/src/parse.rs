@@ -27,6 +27,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 pub(crate) use command::boolean;
+pub(crate) use ddl::check_kept_setting;
 use keyword::{Category, Keyword};
 use lexer::{Kind, Token};
 use types::SqlState;
