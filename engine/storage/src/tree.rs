@@ -898,9 +898,14 @@ impl TreeInner {
         let memory = self.memory.borrow();
         let version = self.version.borrow();
         let level_zero = version.tables().map(|(_, files)| files.levels[0].len()).max();
+        let memory_bytes = (memory.chunk_bytes() + bytes) as u64;
+        let memory_bytes_max = options.memtable_bytes.0 * (options.frozen_memtables_max as u64 + 1);
+        // Without a frozen memtable there is nothing to wait for, however large the write is.
+        let waits = !memory.frozen.is_empty();
+        let memory_bytes = if waits { memory_bytes } else { memory_bytes.min(memory_bytes_max) };
         WriteDebt {
-            memory_bytes: (memory.chunk_bytes() + bytes) as u64,
-            memory_bytes_max: options.memtable_bytes.0 * (options.frozen_memtables_max as u64 + 1),
+            memory_bytes,
+            memory_bytes_max,
             level_zero_files: level_zero.unwrap_or(0),
             level_zero_files_wanted: options.level_zero_files,
             log_segments_free: self.log.free_segments(),
