@@ -289,14 +289,18 @@ impl Replay<'_> {
     }
 
     fn writes(&mut self, record: LogRecord<'_>) -> Result<(), StorageError> {
-        let batch = WriteBatch::parse(record.payload)?;
+        self.rows(&WriteBatch::parse(record.payload)?, record.address);
+        Ok(())
+    }
+
+    fn rows(&mut self, batch: &WriteBatch<'_>, address: LogAddress) {
         for layout in batch.definitions() {
             crate::version_edit::define(&mut self.layouts, &layout);
         }
         self.reservation = self.reservation.max(batch.execute_at());
         for write in batch.writes() {
             let owner = self.identity.slices.owner(write.slice, self.identity.shard_count);
-            let held = record.address.position <= self.complete(owner, record.address);
+            let held = address.position <= self.complete(owner, address);
             if held || self.dropped.contains(&write.table) {
                 self.report.rows_skipped += 1;
                 continue;
@@ -304,7 +308,6 @@ impl Replay<'_> {
             self.memtable.insert(&write, batch.execute_at(), LogPosition::NONE);
             self.report.rows_replayed += 1;
         }
-        Ok(())
     }
 
     fn publication(&mut self, record: LogRecord<'_>) -> Result<(), StorageError> {
@@ -313,6 +316,9 @@ impl Replay<'_> {
             crate::version_edit::define(&mut self.layouts, layout);
         }
         self.reservation = self.reservation.max(publication.execute_at);
+        if let Some(batch) = publication.batch()? {
+            self.rows(&batch, record.address);
+        }
         for (shard, entries) in publication.files {
             let Some(state) = self.states.get(shard.index()) else { continue };
             let named = state.published.contains(&record.address)

@@ -370,6 +370,18 @@ impl Tree {
         self.inner.layout(table)
     }
 
+    /// Storage tables with a layout, ascending.
+    pub fn tables(&self) -> Vec<TableId> {
+        let mut tables: Vec<TableId> = self.inner.layouts.borrow().keys().copied().collect();
+        tables.sort_unstable();
+        tables
+    }
+
+    /// What the shards of the data directory share.
+    pub fn directory(&self) -> Arc<DataDirectory> {
+        self.inner.directory.clone()
+    }
+
     /// Makes a storage table's rows garbage: its files go as soon as no snapshot holds them. The id never comes back.
     ///
     /// # Errors
@@ -573,8 +585,8 @@ impl Tree {
 
     // --- bulk publication
 
-    /// Logs the record that publishes sealed files, on the home shard's log. Each shard that it names, this one too, then calls [`Tree::publish`] after the
-    /// record is durable.
+    /// Logs the record that publishes sealed files, on the home shard's log, and applies this shard's rows of it. Each shard that has files in it, this
+    /// one too, then calls [`Tree::publish`] after the record is durable; another shard calls [`Tree::receive_publication`] first.
     ///
     /// # Errors
     /// As [`CommitLog::append`].
@@ -587,15 +599,34 @@ impl Tree {
         inner.check_alive()?;
         let mut participants = Participants::one(inner.shard);
         publication.files.iter().for_each(|(shard, _)| participants.add(*shard));
+        let batch = publication.batch()?;
+        if let Some(batch) = &batch {
+            inner.check_tables(batch)?;
+            let shard_count = inner.directory.shard_count();
+            for write in batch.writes() {
+                participants.add(inner.directory.slices().owner(write.slice, shard_count));
+            }
+        }
         let payload = publication.encode();
         let position = inner.log.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
         let address = LogAddress { log: inner.log.log_id(), position };
-        publication.definitions.iter().for_each(|layout| self.define(layout));
-        if publication.files.iter().any(|(shard, _)| *shard == inner.shard) {
-            inner.publishing.borrow_mut().insert(address);
-        }
-        inner.memory.borrow_mut().active.raise_through(address);
+        inner.take_publication(publication, batch.as_ref(), address, position);
         Ok(position)
+    }
+
+    /// Applies this shard's rows of a publication that is durable on another shard's log, and holds back flushes past it until its files are published.
+    /// In the order of that log, as [`Tree::apply_foreign`].
+    ///
+    /// # Errors
+    /// If its rows are not well-formed.
+    pub fn receive_publication(
+        &self,
+        address: LogAddress,
+        publication: &Publication,
+    ) -> Result<(), StorageError> {
+        let batch = publication.batch()?;
+        self.inner.take_publication(publication, batch.as_ref(), address, LogPosition::NONE);
+        Ok(())
     }
 
     /// Installs this shard's files of a publication whose record is durable at `address`. `files` are those that the sealing jobs gave.
@@ -737,6 +768,23 @@ impl TreeInner {
             return Err(StorageError::DiskFull);
         }
         Ok(())
+    }
+
+    fn take_publication(
+        &self,
+        publication: &Publication,
+        batch: Option<&WriteBatch<'_>>,
+        address: LogAddress,
+        position: LogPosition,
+    ) {
+        publication.definitions.iter().for_each(|layout| self.define(layout));
+        if publication.files.iter().any(|(shard, _)| *shard == self.shard) {
+            self.publishing.borrow_mut().insert(address);
+        }
+        match batch {
+            Some(batch) => self.apply(batch, address, position),
+            None => self.memory.borrow_mut().active.raise_through(address),
+        }
     }
 
     pub(crate) fn check_floor(&self, at: Timestamp) -> Result<(), StorageError> {
