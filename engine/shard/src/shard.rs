@@ -29,8 +29,10 @@ use crate::outgoing::Outgoing;
 use crate::requests::{Answer, Requests};
 use crate::row_ids::{ROW_IDS, RowIds};
 
-/// How often the history floor is raised.
+/// How often the shards tell one another what their snapshots need, and look whether the history floor can be raised.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+/// Into how many steps the retention is cut by which the floor rises.
+const FLOOR_STEPS: u64 = 20;
 /// How often a full ring is tried again.
 const RING_RETRY: Duration = Duration::from_micros(100);
 
@@ -542,9 +544,14 @@ impl Shard {
         .await
     }
 
-    /// Raises the history floor as retention and open snapshots allow.
+    /// Raises the history floor as retention and open snapshots allow: by a part of the retention at a time, since each step is an edit of the manifest,
+    /// and only when something was logged, since otherwise nothing can be garbage.
     async fn raise_floors(&self) {
         let inner = &self.inner;
+        let retention = inner.options.history_retention;
+        let retention_micros = u64::try_from(retention.as_micros()).unwrap_or(u64::MAX);
+        let step_micros = retention_micros / FLOOR_STEPS;
+        let mut raised_at = inner.tree.appended();
         loop {
             let own = inner.state.borrow().replica.snapshot_floor();
             let (high, low) = own.halves();
@@ -552,11 +559,15 @@ impl Shard {
             platform::sleep(&inner.platform.spawner, FLOOR_INTERVAL).await;
             let floors = inner.shared.floors.read_all();
             let lowest = floors.min().expect("a node has a core");
-            let retained = inner.platform.clock.wall_micros().saturating_sub(
-                u64::try_from(inner.options.history_retention.as_micros()).unwrap_or(u64::MAX),
-            );
             let lowest = Timestamp::from_halves(lowest.high, lowest.low);
+            let retained = inner.platform.clock.wall_micros().saturating_sub(retention_micros);
             let floor = lowest.min(Timestamp::new(lowest.epoch(), retained, 0));
+            let appended = inner.tree.appended();
+            let far = floor.hlc() >= inner.tree.floor().hlc().saturating_add(step_micros);
+            if appended == raised_at || !far {
+                continue;
+            }
+            raised_at = appended;
             if let Err(error) = self.raise_floor(floor).await
                 && is_fatal(&error)
             {
