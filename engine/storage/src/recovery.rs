@@ -1,8 +1,8 @@
 //! Opening what a start left behind: manifests and logs in, new files and new states out. One job on a background thread.
 //!
 //! All logs of the last start are read through the ends found; what no file holds yet goes through a memtable into files of level zero. Nothing that
-//! exists is changed: the files become part of a state only with the new start's manifests, and those count only when the identity file names the start. So a crash
-//! anywhere in a recovery leaves the directory as it was, but for orphans, and recovering twice is recovering once.
+//! exists is changed: the files become part of a state only with the new start's manifests, and those count only when the identity file names the start.
+//! So a crash anywhere in a recovery leaves the directory as it was, but for orphans, and recovering twice is recovering once.
 //!
 //! Which records are replayed. For each slice its owner's manifest says through which position of **each** log its files are complete; a row at or
 //! below that position is in a file, or was dropped by compaction since, and must not come back. A publication is skipped if the manifest names it, too.
