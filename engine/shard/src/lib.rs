@@ -15,7 +15,6 @@
 #![deny(unsafe_code)]
 
 mod attachment;
-mod bulk;
 mod client;
 mod error;
 mod inbox;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::bulk::SealedRegister;
 use platform::PublishedSlots;
 use types::{SchemaVersion, TableId, Timestamp};
 
@@ -10,15 +9,13 @@ use types::{SchemaVersion, TableId, Timestamp};
 #[derive(Clone)]
 pub struct NodeShared {
     /// Each core's lowest timestamp that an open snapshot may read.
-    pub(crate) floors: PublishedSlots,
-    /// Sealed files whose transactions are under way.
-    pub(crate) sealed: SealedRegister,
+    pub floors: PublishedSlots,
 }
 
 impl NodeShared {
     /// For a node of so many shards.
     pub fn new(shard_count: u16) -> NodeShared {
-        NodeShared { floors: PublishedSlots::new(shard_count), sealed: SealedRegister::default() }
+        NodeShared { floors: PublishedSlots::new(shard_count) }
     }
 }
 

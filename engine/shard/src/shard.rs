@@ -1,9 +1,8 @@
 //! One shard: the protocol's state, the tree, and the tasks that turn what waits into events.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -11,13 +10,13 @@ use std::time::Duration;
 
 use accord::{
     Effect, Event, Footprint, LoadId, LogPosition, Now, Placement, Replica, ReplicaOptions,
-    RequestId, Response, TokenRange, TxnId, Workload,
+    RequestId, Response, TokenRange, Workload,
 };
 use platform::{
     Background, BlockIo, JobClass, Mesh, Platform, PublishedSlot, SchedulingClass, spawn,
 };
 use storage::{StorageError, StorageErrorKind, TableSnapshot, Tree};
-use types::{LogId, SchemaVersion, ShardId, TableId, Timestamp};
+use types::{ShardId, Timestamp};
 
 use crate::client::ShardClient;
 use crate::error::{Failure, ShardError};
@@ -27,12 +26,10 @@ use crate::memory::{Memory, is_fatal, range_of_slice};
 use crate::options::{NodeShared, ShardOptions};
 use crate::outgoing::Outgoing;
 use crate::requests::{Answer, Requests};
-use crate::row_ids::{ROW_IDS, RowIds};
+use crate::row_ids::RowIds;
 
-/// How often the shards tell one another what their snapshots need, and look whether the history floor can be raised.
+/// How often the history floor is raised.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
-/// Into how many steps the retention is cut by which the floor rises.
-const FLOOR_STEPS: u64 = 20;
 /// How often a full ring is tried again.
 const RING_RETRY: Duration = Duration::from_micros(100);
 
@@ -51,7 +48,7 @@ pub(crate) struct Inner {
     pub(crate) requests: Requests,
     pub(crate) row_ids: RowIds,
     pub(crate) tree: Tree,
-    pub(crate) shared: NodeShared,
+    shared: NodeShared,
     outgoing: Outgoing,
     state: RefCell<State>,
     /// Tables of the analytic snapshots that are on their way.
@@ -94,7 +91,7 @@ impl Shard {
             floor: options.reservation,
             schema: options.schema.clone(),
         });
-        let memory = Memory::new(tree.clone(), shared.sealed.clone());
+        let memory = Memory::new(tree.clone());
         let inner = Rc::new(Inner {
             shard,
             placement,
@@ -157,7 +154,7 @@ impl Shard {
     }
 
     /// Schema version of a table as the next transaction on this core finds it.
-    pub fn schema_version(&self, table: TableId) -> Option<SchemaVersion> {
+    pub fn schema_version(&self, table: types::TableId) -> Option<types::SchemaVersion> {
         self.inner.state.borrow().replica.schema_version(table)
     }
 
@@ -257,7 +254,6 @@ impl Shard {
                     self.send(asker, ShardMessage::Part { request, part });
                 }
             }
-            Effect::Install { txn_id, log, position, .. } => self.install(txn_id, log, position),
             Effect::Reserve { through } => match self.inner.tree.reserve(through) {
                 Ok(position) => {
                     let position = LogPosition(position.to_raw());
@@ -345,17 +341,16 @@ impl Shard {
             return;
         }
         let bytes = footprint.key_byte_count();
-        let admitted = {
-            let admission = pin!(self.inner.tree.admit(bytes));
-            admission.poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match admitted {
+        let tree = self.inner.tree.clone();
+        let mut admission = Box::pin(async move { tree.admit(bytes).await });
+        let mut cx = Context::from_waker(Waker::noop());
+        match admission.as_mut().poll(&mut cx) {
             Poll::Ready(admitted) => self.submit_if(admitted, request, footprint, workload),
             Poll::Pending => {
                 let shard = self.clone();
                 let spawner = &*self.inner.platform.spawner;
                 spawn(spawner, SchedulingClass::Foreground, "admission", async move {
-                    let admitted = shard.inner.tree.admit(bytes).await;
+                    let admitted = admission.await;
                     shard.submit_if(admitted, request, footprint, workload);
                 });
             }
@@ -401,28 +396,6 @@ impl Shard {
     }
 
     // --- what waits
-
-    /// Publishes this shard's files of a bulk write, then lets go of its tokens.
-    fn install(&self, txn_id: TxnId, log: LogId, position: LogPosition) {
-        let inner = &self.inner;
-        let (id, publication) = inner.state.borrow_mut().memory.take_publication(log, position);
-        let own = publication.files.iter().any(|(shard, _)| *shard == inner.shard);
-        let files = inner.shared.sealed.get(id).table_files();
-        let position = storage::LogPosition::from_raw(position.0);
-        let address = storage::LogAddress { log, position };
-        let shard = self.clone();
-        let spawner = &*inner.platform.spawner;
-        spawn(spawner, SchedulingClass::Foreground, "publish", async move {
-            if own && let Err(error) = shard.inner.tree.publish(address, &publication, &files).await
-            {
-                shard.stop(&error);
-                return;
-            }
-            drop(files);
-            shard.inner.shared.sealed.installed(id);
-            shard.handle(Event::Installed { txn_id });
-        });
-    }
 
     fn load(&self, load: LoadId, footprint: Arc<Footprint>, at: Timestamp) {
         let shard = self.clone();
@@ -476,7 +449,7 @@ impl Shard {
 
     async fn load_range(
         &self,
-        table: TableId,
+        table: types::TableId,
         tokens: TokenRange,
         (low, high): (&[u8], Option<&[u8]>),
         (at, limit): (Timestamp, u32),
@@ -544,14 +517,9 @@ impl Shard {
         .await
     }
 
-    /// Raises the history floor as retention and open snapshots allow: by a part of the retention at a time, since each step is an edit of the manifest,
-    /// and only when something was logged, since otherwise nothing can be garbage.
+    /// Raises the history floor as retention and open snapshots allow.
     async fn raise_floors(&self) {
         let inner = &self.inner;
-        let retention = inner.options.history_retention;
-        let retention_micros = u64::try_from(retention.as_micros()).unwrap_or(u64::MAX);
-        let step_micros = retention_micros / FLOOR_STEPS;
-        let mut raised_at = inner.tree.appended();
         loop {
             let own = inner.state.borrow().replica.snapshot_floor();
             let (high, low) = own.halves();
@@ -559,49 +527,18 @@ impl Shard {
             platform::sleep(&inner.platform.spawner, FLOOR_INTERVAL).await;
             let floors = inner.shared.floors.read_all();
             let lowest = floors.min().expect("a node has a core");
+            let retained = inner.platform.clock.wall_micros().saturating_sub(
+                u64::try_from(inner.options.history_retention.as_micros()).unwrap_or(u64::MAX),
+            );
             let lowest = Timestamp::from_halves(lowest.high, lowest.low);
-            let retained = inner.platform.clock.wall_micros().saturating_sub(retention_micros);
             let floor = lowest.min(Timestamp::new(lowest.epoch(), retained, 0));
-            let appended = inner.tree.appended();
-            let far = floor.hlc() >= inner.tree.floor().hlc().saturating_add(step_micros);
-            if appended == raised_at || !far {
-                continue;
-            }
-            raised_at = appended;
-            if let Err(error) = self.raise_floor(floor).await
+            if let Err(error) = inner.tree.raise_floor(floor).await
                 && is_fatal(&error)
             {
                 self.stop(&error);
                 return;
             }
         }
-    }
-
-    /// Raises the floor as far as pins allow, and lets go of tables that ended below it.
-    async fn raise_floor(&self, wanted: Timestamp) -> Result<(), StorageError> {
-        let floor = self.inner.tree.raise_floor(wanted).await?;
-        let ended = self.inner.state.borrow_mut().memory.take_dropped(floor);
-        for table in ended {
-            self.inner.tree.drop_table(table).await?;
-        }
-        Ok(())
-    }
-
-    /// Lets go of every storage table that is not among `known`: what a transaction ended shortly before the last stop. Once, before anybody reads.
-    ///
-    /// # Errors
-    /// The disk's.
-    ///
-    /// # Cancel safety
-    /// Not safe: the shard must then be started anew.
-    pub async fn drop_unknown_tables(&self, known: &BTreeSet<TableId>) -> Result<(), ShardError> {
-        let tree = &self.inner.tree;
-        for table in tree.tables() {
-            if table != ROW_IDS && !known.contains(&table) {
-                tree.drop_table(table).await.map_err(|error| ShardError::from(&error))?;
-            }
-        }
-        Ok(())
     }
 
     /// The shard cannot be trusted any more: every client is told, nothing more is done.

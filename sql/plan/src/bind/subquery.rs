@@ -11,11 +11,7 @@ use types::{ColumnType, SqlState, SqlType, Value};
 
 impl Binder<'_> {
     /// Binds a query inside an expression; the scopes open now are the ones around it.
-    fn inner_query(&mut self, query: &syntax::Query, position: u32) -> Result<Query> {
-        if let Some(message) = self.clause().refuses_subqueries() {
-            let state = SqlState::FEATURE_NOT_SUPPORTED;
-            return Err(PlanError::at(state, position as usize, message));
-        }
+    fn inner_query(&mut self, query: &syntax::Query) -> Result<Query> {
         self.query(query)
     }
 
@@ -25,13 +21,13 @@ impl Binder<'_> {
         Expr::Subquery { index, kind, column_type: answer }
     }
 
-    pub(super) fn exists(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
-        let query = self.inner_query(query, position)?;
+    pub(super) fn exists(&mut self, query: &syntax::Query) -> Result<Expr> {
+        let query = self.inner_query(query)?;
         Ok(self.push_subquery(query, SubqueryKind::Exists, ColumnType::plain(SqlType::Bool)))
     }
 
     pub(super) fn scalar_query(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
-        let query = self.inner_query(query, position)?;
+        let query = self.inner_query(query)?;
         let [column] = query.columns.as_slice() else {
             return Err(PlanError::syntax(
                 position as usize,
@@ -43,7 +39,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn array_query(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
-        let query = self.inner_query(query, position)?;
+        let query = self.inner_query(query)?;
         let [column] = query.columns.as_slice() else {
             return Err(PlanError::syntax(
                 position as usize,
@@ -84,9 +80,9 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let mut left = Vec::with_capacity(fields.len());
         for field in fields {
-            left.push((self.expression(field)?, field.place()));
+            left.push((self.expression(field)?, field.position));
         }
-        let query = self.inner_query(query, position)?;
+        let query = self.inner_query(query)?;
         let place = position as usize;
         if left.len() != query.columns.len() {
             let message = if left.len() < query.columns.len() {
@@ -132,7 +128,7 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         // The number of rows is asked about by a scalar subquery over the same text, which raises 21000 or is NULL.
-        let counted = self.inner_query(query, position)?;
+        let counted = self.inner_query(query)?;
         let marker = Expr::literal(Value::Bool(true), SqlType::Bool);
         let width = ColumnType::plain(SqlType::Bool);
         let counted = Query {

@@ -448,15 +448,12 @@ impl Parser<'_> {
             _ => return Ok(None),
         };
         self.advance();
-        let between = self.accept(Keyword::Between);
-        let mut positions = [position, self.position(), position];
-        let start = self.frame_bound()?;
-        let end = if between {
+        let (start, end) = if self.accept(Keyword::Between) {
+            let start = self.frame_bound()?;
             self.expect(Keyword::And)?;
-            positions[2] = self.position();
-            self.frame_bound()?
+            (start, self.frame_bound()?)
         } else {
-            FrameBound::CurrentRow
+            (self.frame_bound()?, FrameBound::CurrentRow)
         };
         let exclude = if self.accept(Keyword::Exclude) {
             if self.accept_all(&[Keyword::Current, Keyword::Row]) {
@@ -473,7 +470,7 @@ impl Parser<'_> {
         } else {
             FrameExclude::NoOthers
         };
-        Ok(Some(Frame { units, start, end, exclude, positions }))
+        Ok(Some(Frame { units, start, end, exclude, position }))
     }
 
     fn frame_bound(&mut self) -> Result<FrameBound> {

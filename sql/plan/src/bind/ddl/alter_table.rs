@@ -237,10 +237,7 @@ impl Binder<'_> {
                         ),
                     ));
                 }
-                for name in names {
-                    self.target_column(table, name)?;
-                }
-                let positions = key_positions(names, &table.columns, place)?;
+                let positions = key_positions(names, &table.columns)?;
                 let name = match &constraint.name {
                     Some(name) => {
                         if self.catalog.relation(&table.namespace, &name.name).is_some() {

@@ -1,6 +1,7 @@
 //! Sequences. Source: PostgreSQL 15, `init_params`.
 
 use super::super::Binder;
+use super::create_table::key_positions;
 use crate::catalog::Relation;
 use crate::error::{PlanError, Result};
 use crate::statement::{Ddl, SequenceDefinition};
@@ -103,7 +104,8 @@ impl Binder<'_> {
             .hint("Specify OWNED BY table.column or OWNED BY NONE."));
         };
         let table = self.stored_table(&Name { parts: table.to_vec() })?;
-        let position = self.target_column(&table, column)?;
+        let column = core::slice::from_ref(column);
+        let position = key_positions(column, &table.columns)?[0];
         Ok((table.table_id, position))
     }
 

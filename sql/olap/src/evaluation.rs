@@ -1,0 +1,48 @@
+//! What expressions may know while they run on several threads: an owned form of [`functions::EvalContext`].
+
+use std::sync::Arc;
+
+use functions::{CatalogFunctions, EvalContext, VolatileSource};
+use types::{TextSettings, Value};
+
+/// The surroundings of a statement, owned and shared by all threads of its query.
+#[derive(Clone)]
+pub struct StatementContext {
+    /// As in [`EvalContext`].
+    pub settings: TextSettings,
+    /// As in [`EvalContext`].
+    pub statement_micros: i64,
+    /// As in [`EvalContext`].
+    pub session_user: Arc<str>,
+    /// As in [`EvalContext`].
+    pub current_user: Arc<str>,
+    /// As in [`EvalContext`].
+    pub database: Arc<str>,
+    /// As in [`EvalContext`]; a picture taken when the statement began.
+    pub catalog: Arc<dyn CatalogFunctions + Send + Sync>,
+    /// As in [`EvalContext`].
+    pub volatile: Arc<dyn VolatileSource + Send + Sync>,
+    /// Values of the statement's parameters, of the types it was planned with.
+    pub parameters: Arc<[Value]>,
+}
+
+impl StatementContext {
+    /// The borrowed form that functions take.
+    pub fn borrow(&self) -> EvalContext<'_> {
+        EvalContext {
+            settings: self.settings,
+            statement_micros: self.statement_micros,
+            session_user: &self.session_user,
+            current_user: &self.current_user,
+            database: &self.database,
+            catalog: &*self.catalog,
+            volatile: &*self.volatile,
+        }
+    }
+}
+
+impl std::fmt::Debug for StatementContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatementContext").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
