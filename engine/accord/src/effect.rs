@@ -6,12 +6,14 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use types::{ShardId, Timestamp};
+use types::{LogId, ShardId, Timestamp};
 
 use crate::footprint::Footprint;
 use crate::message::Message;
 use crate::rows::Rows;
-use crate::workload::Abort;
+use crate::store::LogPosition;
+use crate::txn::TxnId;
+use crate::workload::{Abort, Record};
 
 /// Names a request of a client to the whole node; given by the shard that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +57,18 @@ pub enum Effect {
         request: RequestId,
         /// Its timestamp.
         at: Timestamp,
+    },
+    /// A record with [`crate::Installs::WhenDurable`] is durable: install what it attaches, then say so by
+    /// [`crate::Event::Installed`].
+    Install {
+        /// To be named when it is done.
+        txn_id: TxnId,
+        /// The record.
+        record: Arc<Record>,
+        /// The log that holds it.
+        log: LogId,
+        /// Where.
+        position: LogPosition,
     },
     /// Make a reservation of timestamps durable, then say so by [`crate::Event::Reserved`].
     Reserve {

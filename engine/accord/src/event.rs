@@ -9,6 +9,7 @@ use crate::effect::{LoadId, RequestId};
 use crate::footprint::Footprint;
 use crate::message::Message;
 use crate::store::LogPosition;
+use crate::txn::TxnId;
 use crate::workload::Workload;
 
 /// Which moment an analytic snapshot shows.
@@ -76,6 +77,11 @@ pub enum Event {
         load: LoadId,
         /// Why, for the client.
         failure: Vec<u8>,
+    },
+    /// What a record attaches is installed here ([`crate::Effect::Install`]).
+    Installed {
+        /// Its transaction.
+        txn_id: TxnId,
     },
     /// This core's log is durable through `position`.
     Durable {

@@ -67,4 +67,4 @@ pub use store::{LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Store}
 pub use txn::TxnId;
 pub use validation::{Expected, Validation};
 pub use view::{RowVersion, RowVisitor, View};
-pub use workload::{Abort, Commit, Outcome, Record, SchemaChange, Workload, Write};
+pub use workload::{Abort, Commit, Installs, Outcome, Record, SchemaChange, Workload, Write};

@@ -84,6 +84,8 @@ mutants! {
     RELEASE_AT_ANSWER = 137,
     /// An output that observed a schema version is not held until that is durable.
     SCHEMA_NOT_HELD = 139,
+    /// A transaction gives up its tokens before its files are installed.
+    INSTALL_NOT_AWAITED = 140,
     /// An absence behind an undurable tombstone is not held back.
     ABSENCE_NOT_HELD = 138,
 }

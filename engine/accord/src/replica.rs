@@ -224,6 +224,7 @@ impl Replica {
                 self.apply_late(position, step);
                 self.outbox.release(position, step.out);
             }
+            Event::Installed { txn_id } => self.deregister(txn_id),
             Event::Reserved { through } => self.clock.reserved(through),
         }
     }
@@ -235,7 +236,7 @@ impl Replica {
             Message::Commit { txn_id, execute_at } => self.commit(txn_id, execute_at, step),
             Message::Executed { txn_id, answer } => self.executed(from, txn_id, answer, step),
             Message::Apply { txn_id, record, log, position } => {
-                self.apply(txn_id, &record, log, position, step);
+                self.apply(txn_id, record, log, position, step);
             }
             Message::Release { txn_id } => self.release(txn_id),
             Message::Highest { request } => {

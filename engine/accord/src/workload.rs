@@ -29,9 +29,11 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// Changes of schema versions; the footprint covers each such table whole, with [`crate::Access::Write`].
     pub schema: Vec<SchemaChange>,
-    /// What else the stores of the participants are to do at that time (publish sealed files, say); opaque here. It changes
+    /// What else the stores of the participants are to do (define a layout, publish sealed files); opaque here. It changes
     /// the ranges that the footprint declares as written.
     pub attachment: Vec<u8>,
+    /// Whether the stores can do it at once.
+    pub installs: Installs,
     /// For whoever asked; opaque here.
     pub reply: Vec<u8>,
 }
@@ -76,6 +78,19 @@ pub struct Record {
     pub schema: Vec<SchemaChange>,
     /// What else the participants' stores are to do; opaque here.
     pub attachment: Vec<u8>,
+    /// Whether the stores can do it at once.
+    pub installs: Installs,
+}
+
+/// When the stores have done what a record asks of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Installs {
+    /// When [`crate::Store::apply`] returns.
+    #[default]
+    AtOnce,
+    /// Some time after the record is durable, by [`crate::Effect::Install`]; until then the transaction holds its tokens on
+    /// each participant, so that nobody sees it half installed. It is acknowledged as soon as it is durable.
+    WhenDurable,
 }
 
 /// Why a transaction took no effect.

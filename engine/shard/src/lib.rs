@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod attachment;
+mod bulk;
 mod client;
 mod error;
 mod inbox;

@@ -1,18 +1,21 @@
 //! The protocol's view of the tree: rows from memory and cached pages at once, records into the log and the memtable in one turn.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use accord::{
     LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Record, RowVisitor, TokenRange,
 };
 use storage::memtable::RowVersion;
 use storage::{
-    LogAddress, Lookup, RangeLookup, StorageError, StorageErrorKind, Tree, WriteBatchBuilder,
+    LogAddress, Lookup, Publication, RangeLookup, StorageError, StorageErrorKind, TableLayout,
+    Tree, WriteBatchBuilder,
 };
 use types::token::SliceCount;
 use types::{LogId, SliceId, TableId, Timestamp, Token};
 
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, SealedId};
+use crate::bulk::SealedRegister;
 use crate::error::Failure;
 
 /// Bytes that one step of a range read takes at once; a longer range takes several steps.
@@ -20,9 +23,14 @@ const RANGE_STEP_BYTES: usize = 1 << 20;
 
 /// One shard's rows and log, as [`accord::Store`].
 pub(crate) struct Memory {
-    pub(crate) tree: Tree,
+    tree: Tree,
     slices: SliceCount,
     log: LogId,
+    sealed: SealedRegister,
+    /// Publications that are logged or received and not installed yet.
+    publications: BTreeMap<(LogId, LogPosition), (SealedId, Publication)>,
+    /// Storage tables that ended, and when.
+    dropped: Vec<(Timestamp, TableId)>,
 }
 
 /// The part of a range in one slice, as storage reads it.
@@ -43,9 +51,26 @@ pub(crate) fn range_of_slice(
 }
 
 impl Memory {
-    pub(crate) fn new(tree: Tree) -> Memory {
+    pub(crate) fn new(tree: Tree, sealed: SealedRegister) -> Memory {
         let (slices, log) = (tree.slice_count(), tree.log_id());
-        Memory { tree, slices, log }
+        let (publications, dropped) = (BTreeMap::new(), Vec::new());
+        Memory { tree, slices, log, sealed, publications, dropped }
+    }
+
+    /// The publication of a record that is to be installed.
+    pub(crate) fn take_publication(
+        &mut self,
+        log: LogId,
+        position: LogPosition,
+    ) -> (SealedId, Publication) {
+        let found = self.publications.remove(&(log, position));
+        found.expect("what is to be installed was logged or received")
+    }
+
+    /// Takes the storage tables that ended below `floor`: no read can ask for them any more.
+    pub(crate) fn take_dropped(&mut self, floor: Timestamp) -> Vec<TableId> {
+        let due = self.dropped.extract_if(.., |(ended_at, _)| *ended_at < floor);
+        due.map(|(_, table)| table).collect()
     }
 
     /// The slices that a range of this shard's tokens covers.
@@ -55,11 +80,9 @@ impl Memory {
         (first..=last).map(SliceId)
     }
 
-    fn batch(&self, record: &Record) -> Result<Vec<u8>, StorageError> {
+    fn batch(&self, record: &Record, layouts: &[TableLayout]) -> Vec<u8> {
         let mut builder = WriteBatchBuilder::new();
-        for layout in &Attachment::decode(&record.attachment)?.layouts {
-            builder.define(layout);
-        }
+        layouts.iter().for_each(|layout| builder.define(layout));
         for write in &record.writes {
             let slice = self.slices.slice_of(write.token);
             match &write.row {
@@ -67,7 +90,58 @@ impl Memory {
                 None => builder.delete(write.table, slice, &write.key),
             }
         }
-        Ok(builder.encode(record.execute_at))
+        builder.encode(record.execute_at)
+    }
+
+    fn publication(&self, record: &Record, attachment: &Attachment, id: SealedId) -> Publication {
+        let layouts = attachment.layouts.clone();
+        let mut publication = self.sealed.get(id).publication(record.execute_at, layouts);
+        if !record.writes.is_empty() {
+            publication.rows = self.batch(record, &attachment.layouts);
+        }
+        publication
+    }
+
+    fn log_record(&mut self, record: &Record) -> Result<LogPosition, StorageError> {
+        let attachment = Attachment::decode(&record.attachment)?;
+        let position = match attachment.sealed {
+            None => self.tree.commit(0, &self.batch(record, &attachment.layouts))?,
+            Some(id) => {
+                let publication = self.publication(record, &attachment, id);
+                let position = self.tree.log_publication(0, &publication)?;
+                let place = (self.log, position_of(position));
+                self.publications.insert(place, (id, publication));
+                position
+            }
+        };
+        self.note_dropped(record, &attachment);
+        Ok(position_of(position))
+    }
+
+    fn receive(
+        &mut self,
+        record: &Record,
+        log: LogId,
+        position: LogPosition,
+    ) -> Result<(), StorageError> {
+        let attachment = Attachment::decode(&record.attachment)?;
+        let address = LogAddress { log, position: storage::LogPosition::from_raw(position.0) };
+        match attachment.sealed {
+            None => {
+                self.tree.apply_foreign(address, &self.batch(record, &attachment.layouts))?;
+            }
+            Some(id) => {
+                let publication = self.publication(record, &attachment, id);
+                self.tree.receive_publication(address, &publication)?;
+                self.publications.insert((log, position), (id, publication));
+            }
+        }
+        self.note_dropped(record, &attachment);
+        Ok(())
+    }
+
+    fn note_dropped(&mut self, record: &Record, attachment: &Attachment) {
+        self.dropped.extend(attachment.dropped.iter().map(|table| (record.execute_at, *table)));
     }
 
     /// Visits one slice; `Ok(None)` if rows are missing in memory, else the position observed.
@@ -143,21 +217,15 @@ impl accord::Store for Memory {
     }
 
     fn append(&mut self, record: &Record) -> Result<LogPosition, NotLogged> {
-        let refused = |error: StorageError| NotLogged(Failure::from(&error).encode());
-        let payload = self.batch(record).map_err(refused)?;
-        let position = self.tree.commit(0, &payload).map_err(refused)?;
-        Ok(position_of(position))
+        self.log_record(record).map_err(|error| NotLogged(Failure::from(&error).encode()))
     }
 
     fn apply(&mut self, record: &Record, log: LogId, position: LogPosition) {
-        if log == self.log {
-            // `Tree::commit` has applied it with the append.
-            return;
+        // What is on this shard's own log was applied with the append.
+        if log != self.log {
+            let received = self.receive(record, log, position);
+            received.expect("the home core has logged the same record");
         }
-        let payload = self.batch(record).expect("the home core has logged the same batch");
-        let address = LogAddress { log, position: storage::LogPosition::from_raw(position.0) };
-        let applied = self.tree.apply_foreign(address, &payload);
-        applied.expect("the home core has logged the same batch");
     }
 }
 

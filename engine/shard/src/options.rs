@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bulk::SealedRegister;
 use platform::PublishedSlots;
 use types::{SchemaVersion, TableId, Timestamp};
 
@@ -9,13 +10,15 @@ use types::{SchemaVersion, TableId, Timestamp};
 #[derive(Clone)]
 pub struct NodeShared {
     /// Each core's lowest timestamp that an open snapshot may read.
-    pub floors: PublishedSlots,
+    pub(crate) floors: PublishedSlots,
+    /// Sealed files whose transactions are under way.
+    pub(crate) sealed: SealedRegister,
 }
 
 impl NodeShared {
     /// For a node of so many shards.
     pub fn new(shard_count: u16) -> NodeShared {
-        NodeShared { floors: PublishedSlots::new(shard_count) }
+        NodeShared { floors: PublishedSlots::new(shard_count), sealed: SealedRegister::default() }
     }
 }
 

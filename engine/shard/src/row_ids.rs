@@ -134,7 +134,7 @@ impl Workload for TakeBlock {
             Write { table: ROW_IDS, token: self.token, key: self.key.clone(), row: Some(row) };
         Outcome::Commit(Commit {
             writes: vec![write],
-            attachment: Attachment { layouts: vec![row_ids_layout()] }.encode(),
+            attachment: Attachment::new(vec![row_ids_layout()], Vec::new()).encode(),
             reply: first.to_le_bytes().to_vec(),
             ..Commit::default()
         })

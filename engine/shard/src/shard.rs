@@ -1,8 +1,9 @@
 //! One shard: the protocol's state, the tree, and the tasks that turn what waits into events.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,13 +11,13 @@ use std::time::Duration;
 
 use accord::{
     Effect, Event, Footprint, LoadId, LogPosition, Now, Placement, Replica, ReplicaOptions,
-    RequestId, Response, TokenRange, Workload,
+    RequestId, Response, TokenRange, TxnId, Workload,
 };
 use platform::{
     Background, BlockIo, JobClass, Mesh, Platform, PublishedSlot, SchedulingClass, spawn,
 };
 use storage::{StorageError, StorageErrorKind, TableSnapshot, Tree};
-use types::{ShardId, Timestamp};
+use types::{LogId, SchemaVersion, ShardId, TableId, Timestamp};
 
 use crate::client::ShardClient;
 use crate::error::{Failure, ShardError};
@@ -26,10 +27,12 @@ use crate::memory::{Memory, is_fatal, range_of_slice};
 use crate::options::{NodeShared, ShardOptions};
 use crate::outgoing::Outgoing;
 use crate::requests::{Answer, Requests};
-use crate::row_ids::RowIds;
+use crate::row_ids::{ROW_IDS, RowIds};
 
-/// How often the history floor is raised.
+/// How often the shards tell one another what their snapshots need, and look whether the history floor can be raised.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+/// Into how many steps the retention is cut by which the floor rises.
+const FLOOR_STEPS: u64 = 20;
 /// How often a full ring is tried again.
 const RING_RETRY: Duration = Duration::from_micros(100);
 
@@ -48,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) requests: Requests,
     pub(crate) row_ids: RowIds,
     pub(crate) tree: Tree,
-    shared: NodeShared,
+    pub(crate) shared: NodeShared,
     outgoing: Outgoing,
     state: RefCell<State>,
     /// Tables of the analytic snapshots that are on their way.
@@ -91,7 +94,7 @@ impl Shard {
             floor: options.reservation,
             schema: options.schema.clone(),
         });
-        let memory = Memory::new(tree.clone());
+        let memory = Memory::new(tree.clone(), shared.sealed.clone());
         let inner = Rc::new(Inner {
             shard,
             placement,
@@ -154,7 +157,7 @@ impl Shard {
     }
 
     /// Schema version of a table as the next transaction on this core finds it.
-    pub fn schema_version(&self, table: types::TableId) -> Option<types::SchemaVersion> {
+    pub fn schema_version(&self, table: TableId) -> Option<SchemaVersion> {
         self.inner.state.borrow().replica.schema_version(table)
     }
 
@@ -254,6 +257,7 @@ impl Shard {
                     self.send(asker, ShardMessage::Part { request, part });
                 }
             }
+            Effect::Install { txn_id, log, position, .. } => self.install(txn_id, log, position),
             Effect::Reserve { through } => match self.inner.tree.reserve(through) {
                 Ok(position) => {
                     let position = LogPosition(position.to_raw());
@@ -341,16 +345,17 @@ impl Shard {
             return;
         }
         let bytes = footprint.key_byte_count();
-        let tree = self.inner.tree.clone();
-        let mut admission = Box::pin(async move { tree.admit(bytes).await });
-        let mut cx = Context::from_waker(Waker::noop());
-        match admission.as_mut().poll(&mut cx) {
+        let admitted = {
+            let admission = pin!(self.inner.tree.admit(bytes));
+            admission.poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match admitted {
             Poll::Ready(admitted) => self.submit_if(admitted, request, footprint, workload),
             Poll::Pending => {
                 let shard = self.clone();
                 let spawner = &*self.inner.platform.spawner;
                 spawn(spawner, SchedulingClass::Foreground, "admission", async move {
-                    let admitted = admission.await;
+                    let admitted = shard.inner.tree.admit(bytes).await;
                     shard.submit_if(admitted, request, footprint, workload);
                 });
             }
@@ -396,6 +401,28 @@ impl Shard {
     }
 
     // --- what waits
+
+    /// Publishes this shard's files of a bulk write, then lets go of its tokens.
+    fn install(&self, txn_id: TxnId, log: LogId, position: LogPosition) {
+        let inner = &self.inner;
+        let (id, publication) = inner.state.borrow_mut().memory.take_publication(log, position);
+        let own = publication.files.iter().any(|(shard, _)| *shard == inner.shard);
+        let files = inner.shared.sealed.get(id).table_files();
+        let position = storage::LogPosition::from_raw(position.0);
+        let address = storage::LogAddress { log, position };
+        let shard = self.clone();
+        let spawner = &*inner.platform.spawner;
+        spawn(spawner, SchedulingClass::Foreground, "publish", async move {
+            if own && let Err(error) = shard.inner.tree.publish(address, &publication, &files).await
+            {
+                shard.stop(&error);
+                return;
+            }
+            drop(files);
+            shard.inner.shared.sealed.installed(id);
+            shard.handle(Event::Installed { txn_id });
+        });
+    }
 
     fn load(&self, load: LoadId, footprint: Arc<Footprint>, at: Timestamp) {
         let shard = self.clone();
@@ -449,7 +476,7 @@ impl Shard {
 
     async fn load_range(
         &self,
-        table: types::TableId,
+        table: TableId,
         tokens: TokenRange,
         (low, high): (&[u8], Option<&[u8]>),
         (at, limit): (Timestamp, u32),
@@ -517,9 +544,14 @@ impl Shard {
         .await
     }
 
-    /// Raises the history floor as retention and open snapshots allow.
+    /// Raises the history floor as retention and open snapshots allow: by a part of the retention at a time, since each step is an edit of the manifest,
+    /// and only when something was logged, since otherwise nothing can be garbage.
     async fn raise_floors(&self) {
         let inner = &self.inner;
+        let retention = inner.options.history_retention;
+        let retention_micros = u64::try_from(retention.as_micros()).unwrap_or(u64::MAX);
+        let step_micros = retention_micros / FLOOR_STEPS;
+        let mut raised_at = inner.tree.appended();
         loop {
             let own = inner.state.borrow().replica.snapshot_floor();
             let (high, low) = own.halves();
@@ -527,18 +559,49 @@ impl Shard {
             platform::sleep(&inner.platform.spawner, FLOOR_INTERVAL).await;
             let floors = inner.shared.floors.read_all();
             let lowest = floors.min().expect("a node has a core");
-            let retained = inner.platform.clock.wall_micros().saturating_sub(
-                u64::try_from(inner.options.history_retention.as_micros()).unwrap_or(u64::MAX),
-            );
             let lowest = Timestamp::from_halves(lowest.high, lowest.low);
+            let retained = inner.platform.clock.wall_micros().saturating_sub(retention_micros);
             let floor = lowest.min(Timestamp::new(lowest.epoch(), retained, 0));
-            if let Err(error) = inner.tree.raise_floor(floor).await
+            let appended = inner.tree.appended();
+            let far = floor.hlc() >= inner.tree.floor().hlc().saturating_add(step_micros);
+            if appended == raised_at || !far {
+                continue;
+            }
+            raised_at = appended;
+            if let Err(error) = self.raise_floor(floor).await
                 && is_fatal(&error)
             {
                 self.stop(&error);
                 return;
             }
         }
+    }
+
+    /// Raises the floor as far as pins allow, and lets go of tables that ended below it.
+    async fn raise_floor(&self, wanted: Timestamp) -> Result<(), StorageError> {
+        let floor = self.inner.tree.raise_floor(wanted).await?;
+        let ended = self.inner.state.borrow_mut().memory.take_dropped(floor);
+        for table in ended {
+            self.inner.tree.drop_table(table).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of every storage table that is not among `known`: what a transaction ended shortly before the last stop. Once, before anybody reads.
+    ///
+    /// # Errors
+    /// The disk's.
+    ///
+    /// # Cancel safety
+    /// Not safe: the shard must then be started anew.
+    pub async fn drop_unknown_tables(&self, known: &BTreeSet<TableId>) -> Result<(), ShardError> {
+        let tree = &self.inner.tree;
+        for table in tree.tables() {
+            if table != ROW_IDS && !known.contains(&table) {
+                tree.drop_table(table).await.map_err(|error| ShardError::from(&error))?;
+            }
+        }
+        Ok(())
     }
 
     /// The shard cannot be trusted any more: every client is told, nothing more is done.

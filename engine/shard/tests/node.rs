@@ -7,7 +7,10 @@ mod support;
 
 use std::sync::Arc;
 
-use accounts::{ACCOUNTS, BALANCE, Transfer, create_table, insert_accounts, sum_at, sum_frozen};
+use accounts::{
+    ACCOUNTS, BALANCE, Transfer, commit_bulk, create_table, insert_accounts, seal_accounts, sum_at,
+    sum_frozen,
+};
 use platform::SchedulingClass;
 use shard::ShardError;
 use snapshot::ReadAt;
@@ -81,6 +84,48 @@ async fn transfer_many(client: &shard::ShardClient, seed: u64) {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// A bulk write is seen whole or not at all, by statements and by analytics, and is there after a restart. One whose table was written since is refused.
+#[test]
+fn a_bulk_write_is_atomic() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_path_buf();
+    on_node(&path, 2, |core| async move {
+        let client = core.shard.client();
+        if core.shard_id.0 == 0 {
+            create_table(&client).await;
+            let snapshot = client.begin().await.expect("a snapshot");
+            let files = seal_accounts(&client).await;
+            let late = seal_accounts(&client).await;
+            let done = commit_bulk(&client, files, snapshot).await.expect("nobody else writes");
+            assert!(done.execute_at > snapshot);
+            let refused = commit_bulk(&client, late, snapshot).await;
+            assert!(matches!(refused, Err(ShardError::Aborted(accord::Abort::RangeChanged(_)))));
+            client.end_snapshot(snapshot);
+        }
+        let mut seen = 0;
+        while seen == 0 {
+            if client.schema_version(accounts::TABLE).is_none() {
+                platform::yield_now().await;
+                continue;
+            }
+            let at = client.begin().await.expect("a snapshot");
+            seen = sum_at(&client, at).await;
+            client.end_snapshot(at);
+            assert!(seen == 0 || seen == ACCOUNTS * BALANCE, "half of it is seen: {seen}");
+            let frozen = sum_frozen(&client, ReadAt::Strict).await;
+            assert!(frozen == ACCOUNTS * BALANCE || (frozen == 0 && seen == 0), "{frozen}");
+        }
+    });
+    on_one_core(&path, 3, |client| async move {
+        let transfer = Transfer::new(client.slices(), 0, 39, 7);
+        transfer.submit(&client, Timestamp::ZERO).await.expect("both are rich");
+        assert_eq!(sum_frozen(&client, ReadAt::Strict).await, ACCOUNTS * BALANCE);
+        let at = client.begin().await.expect("a snapshot");
+        assert_eq!(sum_at(&client, at).await, ACCOUNTS * BALANCE);
+        client.end_snapshot(at);
+    });
 }
 
 /// A statement planned before a change of the table's schema is refused, on every core.

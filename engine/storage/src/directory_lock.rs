@@ -1,4 +1,4 @@
-//! Who has a data directory open: a file locked by the process, with its name and pid inside, so that a second process is refused with a sentence that says who.
+//! Who has a data directory open: a file locked by the process, with its name and pid inside, so that a second process is told by whom it is refused.
 //!
 //! The lock belongs to the process, not to storage's world of blocks and logs, so it is taken with the standard library before anything of the
 //! directory is opened, and held until the process ends. It goes with the process however that dies; the file stays and means nothing by itself.

@@ -1,13 +1,14 @@
 //! One LSM tree a shard: commit log, memtable, columnar table files, flush, compaction, recovery.
 //!
-//! **Write path.** [`Tree::commit`] → [`commit_log::writer`] (the record joins the gathering cohort) and [`memtable`] (its rows are visible at once), in one turn
-//! → whoever wants to tell somebody waits for [`Tree::wait_durable`] → a full memtable is frozen → [`flush`] on a background thread → an edit in the [`manifest`].
+//! **Write path.** [`Tree::commit`] → [`commit_log::writer`] (the record joins the gathering cohort) and [`memtable`] (its rows are visible at once), in
+//! one turn → whoever wants to tell somebody waits for [`Tree::wait_durable`] → a full memtable is frozen → `flush` on a background thread → an edit in
+//! the [`manifest`].
 //!
-//! **Read path.** [`Tree::get`] → memtables → [`version`] (which files can hold the key, newest first) → [`table_reader`] → [`block_cache`]; what is missing there,
-//! [`Tree::load`] brings in one submission. A read stops only where no source left can hold a newer version at or below its timestamp.
+//! **Read path.** [`Tree::get`] → memtables → [`version`] (which files can hold the key, newest first) → `table_reader` → `block_cache`; what is
+//! missing there, [`Tree::load`] brings in one submission. A read stops only where no source left can hold a newer version at or below its timestamp.
 //!
-//! **Opening.** [`directory::open`] → [`recovery`] (manifests and all logs of the last start, on a background thread) → new manifests for any number of shards →
-//! the identity file names the new start: from then on it counts. Then [`Tree::start`] on each shard's core.
+//! **Opening.** [`directory::open`] → [`recovery`] (manifests and all logs of the last start, on a background thread) → new manifests for any number of
+//! shards → the identity file names the new start: from then on it counts. Then [`Tree::start`] on each shard's core.
 //!
 //! Invariants:
 //! - Memory advances at once; nothing leaves a shard before the log is durable through what it observed ([`Tree::wait_durable`]).

@@ -1,5 +1,5 @@
-//! A shard's housekeeping: flush, compaction, recycling and growing of log segments, removal of files, the scrubber. Tasks of the maintenance class; the work itself
-//! runs on background threads.
+//! A shard's housekeeping: flush, compaction, recycling and growing of log segments, removal of files, the scrubber. Tasks of the maintenance class; the
+//! work itself runs on background threads.
 //!
 //! One loop looks at everything whenever the bell rings or a tick has passed, and starts what is due; each kind of work runs at most once at a time.
 //! "No space" ends a job, is noted, and the job is tried again at a later tick; a device error fences the shard.
@@ -27,7 +27,7 @@ use crate::mutants::FLUSH_INSTALLED_BEFORE_DURABLE;
 use crate::position::LogAddress;
 use crate::scrub;
 use crate::stats::add;
-use crate::tree::{Installed, Tree, TreeInner};
+use crate::tree::inner::{Installed, TreeInner};
 use crate::version_edit::VersionEdit;
 
 /// How often the loop looks even if nothing rings.
@@ -387,22 +387,5 @@ async fn remove_files(inner: Rc<TreeInner>, doomed: Vec<std::path::PathBuf>) {
     }
     if let Err(error) = prepare_reserve(disk, &directory.path, &directory.options).await {
         inner.note_failure(&error);
-    }
-}
-
-impl Tree {
-    /// Compacts all files of a table into one level, dropping every version that the floor allows; for an operator and for tests.
-    ///
-    /// # Errors
-    /// What stopped it.
-    ///
-    /// # Cancel safety
-    /// Not safe, as [`crate::manifest::ManifestWriter::append`].
-    pub async fn compact_table(&self, table: types::TableId) -> Result<(), StorageError> {
-        let version = self.inner.version.borrow().clone();
-        match crate::compaction::picker::everything(&version, table) {
-            Some(job) => compact_one(&self.inner, job).await,
-            None => Ok(()),
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! The record that publishes sealed files: one for each bulk transaction, on its home shard's log, naming the files of every shard.
 //!
 //! ```text
-//! execute_at (16) | definitions (4) { layout }* | shards (4) { shard (2) | files (4) { file entry }* }*
+//! execute_at (16) | definitions (4) { layout }* | shards (4) { shard (2) | files (4) { file entry }* }* | rows (4) write batch
 //! ```
+//! The rows are those that the same transaction writes beside its files (of the catalog, say): one record makes both visible.
 //! A sealed file carries no execute_at; the entries here do, and each shard installs its own by a version edit that names this record's address.
 
 use types::codec::{Decoder, Encoder};
@@ -11,6 +12,7 @@ use types::{ShardId, Timestamp};
 use crate::error::StorageError;
 use crate::layout::TableLayout;
 use crate::version_edit::FileEntry;
+use crate::write_batch::WriteBatch;
 
 /// Which files become visible, where and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Publication {
     pub definitions: Vec<TableLayout>,
     /// Files of each shard, synced with their names. `published_at`, `lowest` and `highest` of each are `execute_at`.
     pub files: Vec<(ShardId, Vec<FileEntry>)>,
+    /// Payload of a [`crate::WriteBatch`] at the same `execute_at` with the transaction's other writes; empty if there are none.
+    pub rows: Vec<u8>,
 }
 
 impl Publication {
@@ -36,7 +40,21 @@ impl Publication {
             encoder.u32(entries.len() as u32);
             entries.iter().for_each(|entry| entry.encode(&mut encoder));
         }
+        encoder.bytes(&self.rows);
         encoder.into_bytes()
+    }
+
+    /// The rows beside the files.
+    ///
+    /// # Errors
+    /// If they are no batch at the same time.
+    pub fn batch(&self) -> Result<Option<WriteBatch<'_>>, StorageError> {
+        if self.rows.is_empty() {
+            return Ok(None);
+        }
+        let batch = WriteBatch::parse(&self.rows)?;
+        assert_eq!(batch.execute_at(), self.execute_at, "one transaction has one time");
+        Ok(Some(batch))
     }
 
     /// Reads the payload of the record.
@@ -59,9 +77,10 @@ impl Publication {
             }
             files.push((shard, entries));
         }
+        let rows = decoder.bytes()?.to_vec();
         if decoder.remaining() > 0 {
             return Err(decoder.invalid("end of the publication").into());
         }
-        Ok(Publication { execute_at, definitions, files })
+        Ok(Publication { execute_at, definitions, files, rows })
     }
 }

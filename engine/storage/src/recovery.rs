@@ -1,8 +1,8 @@
 //! Opening what a start left behind: manifests and logs in, new files and new states out. One job on a background thread.
 //!
 //! All logs of the last start are read through the ends found; what no file holds yet goes through a memtable into files of level zero. Nothing that
-//! exists is changed: the files become part of a state only with the new start's manifests, and those count only when the identity file names the start. So a crash
-//! anywhere in a recovery leaves the directory as it was, but for orphans, and recovering twice is recovering once.
+//! exists is changed: the files become part of a state only with the new start's manifests, and those count only when the identity file names the start.
+//! So a crash anywhere in a recovery leaves the directory as it was, but for orphans, and recovering twice is recovering once.
 //!
 //! Which records are replayed. For each slice its owner's manifest says through which position of **each** log its files are complete; a row at or
 //! below that position is in a file, or was dropped by compaction since, and must not come back. A publication is skipped if the manifest names it, too.
@@ -289,14 +289,18 @@ impl Replay<'_> {
     }
 
     fn writes(&mut self, record: LogRecord<'_>) -> Result<(), StorageError> {
-        let batch = WriteBatch::parse(record.payload)?;
+        self.rows(&WriteBatch::parse(record.payload)?, record.address);
+        Ok(())
+    }
+
+    fn rows(&mut self, batch: &WriteBatch<'_>, address: LogAddress) {
         for layout in batch.definitions() {
             crate::version_edit::define(&mut self.layouts, &layout);
         }
         self.reservation = self.reservation.max(batch.execute_at());
         for write in batch.writes() {
             let owner = self.identity.slices.owner(write.slice, self.identity.shard_count);
-            let held = record.address.position <= self.complete(owner, record.address);
+            let held = address.position <= self.complete(owner, address);
             if held || self.dropped.contains(&write.table) {
                 self.report.rows_skipped += 1;
                 continue;
@@ -304,7 +308,6 @@ impl Replay<'_> {
             self.memtable.insert(&write, batch.execute_at(), LogPosition::NONE);
             self.report.rows_replayed += 1;
         }
-        Ok(())
     }
 
     fn publication(&mut self, record: LogRecord<'_>) -> Result<(), StorageError> {
@@ -313,6 +316,9 @@ impl Replay<'_> {
             crate::version_edit::define(&mut self.layouts, layout);
         }
         self.reservation = self.reservation.max(publication.execute_at);
+        if let Some(batch) = publication.batch()? {
+            self.rows(&batch, record.address);
+        }
         for (shard, entries) in publication.files {
             let Some(state) = self.states.get(shard.index()) else { continue };
             let named = state.published.contains(&record.address)

@@ -12,7 +12,7 @@ use types::SstableId;
 use crate::error::StorageError;
 use crate::files::{Piece, cover, read_range, table_damage};
 use crate::stats::add;
-use crate::tree::TreeInner;
+use crate::tree::inner::TreeInner;
 
 /// Pause between two files. With files of tens of megabytes: about a terabyte a day.
 pub(crate) const PAUSE_BETWEEN_FILES: Duration = Duration::from_secs(5);

@@ -153,7 +153,7 @@ impl SealedFiles {
             }
         }
         files.sort_unstable_by_key(|(shard, _)| *shard);
-        Publication { execute_at, definitions, files }
+        Publication { execute_at, definitions, files, rows: Vec::new() }
     }
 
     /// Removes the files: a rollback. What cannot be removed is an orphan, which the next start removes.

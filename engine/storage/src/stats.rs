@@ -6,7 +6,7 @@ use platform::MonotonicNanos;
 
 use crate::block_cache::CacheCounters;
 use crate::commit_log::writer::LogCounters;
-use crate::tree::{Tree, TreeInner};
+use crate::tree::inner::TreeInner;
 use crate::version_edit::LEVELS;
 
 /// What a shard counts as it goes.
@@ -93,7 +93,7 @@ impl TreeStats {
         stats.log = inner.log.counters();
         stats.log_segments_held = inner.log.held_segments() as u64;
         stats.log_segments_free = inner.log.free_segments() as u64;
-        stats.cache = Tree::cache_counters(inner);
+        stats.cache = inner.cache_counters();
         stats.flushes = counters.flushes.get();
         stats.flushed_bytes = counters.flushed_bytes.get();
         stats.compactions = counters.compactions.get();

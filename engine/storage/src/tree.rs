@@ -10,81 +10,42 @@
 //! Snapshots: [`Tree::freeze`] gives chunks and files of a table, pinned. Housekeeping (flush, compaction, segments) runs in tasks of its own
 //! ([`crate::maintenance`]); [`Tree::admit`] is where writers feel it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+pub(crate) mod inner;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-use platform::{DiskErrorKind, Platform};
+use platform::Platform;
 use types::mutants;
 use types::token::SliceCount;
-use types::{LogId, ShardId, SliceId, SstableId, TableId, Timestamp};
+use types::{LogId, ShardId, SliceId, TableId, Timestamp};
 
-use crate::block_cache::{BlockCache, CachedPage, PageName};
+use crate::block_cache::CachedPage;
 use crate::commit_log::progress::Participants;
 use crate::commit_log::record::RecordKind;
-use crate::commit_log::writer::{CommitLog, DurableWait, LogPlace};
-use crate::compaction::pacer::{WriteDebt, delay_for};
-use crate::directory::{DataDirectory, RESERVE_FILE_NAME, ShardStart};
-use crate::error::{StorageError, StorageErrorKind};
+use crate::commit_log::writer::DurableWait;
+use crate::compaction::pacer::delay_for;
+use crate::directory::{DataDirectory, ShardStart};
+use crate::error::StorageError;
 use crate::files::{Piece, TableFile};
 use crate::layout::TableLayout;
-use crate::local_mutex::LocalMutex;
 use crate::maintenance;
-use crate::manifest::{ManifestName, ManifestWriter};
-use crate::memory::Memory;
-use crate::memtable::{FrozenTable, RowBytes, RowVersion};
-use crate::mutants::{FLOOR_NOT_DURABLE, POINT_READ_STOPS_AT_FIRST};
-use crate::notify::Notify;
-use crate::pins::{Pin, PinSummary, Pins};
+use crate::memtable::{FrozenTable, RowVersion};
+use crate::mutants::FLOOR_NOT_DURABLE;
+use crate::pins::{Pin, PinSummary};
 use crate::position::{LogAddress, LogPosition};
 use crate::publication::Publication;
-use crate::scan::{RangeAnswer, RangeRead, RangeRows, read_range};
-use crate::scrub::NOTHING_SCRUBBED;
-use crate::stats::{Counters, TreeStats};
-use crate::table_reader::{FileLookup, MissingPage, fetch_pages, lookup};
-use crate::version::Version;
+use crate::scan::{RangeAnswer, RangeRead, RangeRows};
+use crate::stats::TreeStats;
 use crate::version_edit::VersionEdit;
 use crate::write_batch::WriteBatch;
-
-pub(crate) struct TreeInner {
-    pub(crate) platform: Platform,
-    pub(crate) directory: Arc<DataDirectory>,
-    pub(crate) shard: ShardId,
-    /// First and last slice of the shard.
-    pub(crate) slices: (SliceId, SliceId),
-    pub(crate) log: CommitLog,
-    pub(crate) manifest: ManifestWriter,
-    edits: LocalMutex<()>,
-    pub(crate) memory: RefCell<Memory>,
-    pub(crate) version: RefCell<Arc<Version>>,
-    layouts: RefCell<HashMap<TableId, Arc<TableLayout>, foldhash::fast::FixedState>>,
-    dropped: RefCell<BTreeSet<TableId>>,
-    cache: RefCell<BlockCache>,
-    pub(crate) pins: RefCell<Pins>,
-    pub(crate) floor: Cell<Timestamp>,
-    pub(crate) reservation: Cell<Timestamp>,
-    /// Publications whose edits are not durable yet: no flush may pass them.
-    pub(crate) publishing: RefCell<BTreeSet<LogAddress>>,
-    pub(crate) failed: RefCell<Option<StorageError>>,
-    pub(crate) closing: Cell<bool>,
-    /// Free log segments that housekeeping aims for: what a large record once waited for.
-    pub(crate) segments_wanted: Cell<usize>,
-    /// The file that the scrubber verified last.
-    pub(crate) scrubbed: Cell<SstableId>,
-    /// What the scrubber found, oldest first.
-    pub(crate) damage_found: RefCell<Vec<StorageError>>,
-    /// Rung when something changed that housekeeping or a waiting writer may care about.
-    pub(crate) bell: Notify,
-    pub(crate) counters: Counters,
-}
+use inner::{Installed, PointAnswer, TreeInner};
 
 /// One shard's LSM tree. Clones are the same tree. Not `Send`.
 #[derive(Clone)]
 pub struct Tree {
-    pub(crate) inner: Rc<TreeInner>,
+    inner: Rc<TreeInner>,
 }
 
 /// The answer of a point read.
@@ -145,66 +106,7 @@ impl Tree {
         directory: Arc<DataDirectory>,
         start: ShardStart,
     ) -> Result<Tree, StorageError> {
-        let options = &directory.options;
-        let name = ManifestName { start: directory.identity.start, shard: start.shard, number: 0 };
-        let manifest = ManifestWriter::open(
-            &*platform.disk,
-            &directory.path,
-            name,
-            start.state.clone(),
-            options.manifest_bytes,
-        )
-        .await?;
-        let place = LogPlace {
-            file: directory.log_file.clone(),
-            geometry: directory.segment_blocks(),
-            shard: start.shard,
-            segments: start.segments,
-        };
-        let log = CommitLog::start(platform.clone(), place, directory.progress.clone());
-        let owned: Vec<SliceId> =
-            directory.slices().owned_by(start.shard, directory.shard_count()).collect();
-        let slices = owned.first().copied().zip(owned.last().copied());
-        let slices = slices.expect("every shard owns a slice");
-        let mut memory = Memory::new(options.chunk_bytes_first);
-        let pieces: Vec<Piece> = start
-            .state
-            .files
-            .values()
-            .map(|entry| Piece { entry: *entry, file: start.files[&entry.file].clone() })
-            .collect();
-        for piece in &pieces {
-            for slice in piece.entry.slices.0.0..=piece.entry.slices.1.0 {
-                memory.raise_highest(piece.entry.table, SliceId(slice), piece.entry.highest);
-            }
-        }
-        let layouts = start.state.layouts.iter();
-        let layouts = layouts.map(|(table, layout)| (*table, Arc::new(layout.clone()))).collect();
-        let inner = Rc::new(TreeInner {
-            shard: start.shard,
-            slices,
-            log,
-            manifest,
-            edits: LocalMutex::new(()),
-            memory: RefCell::new(memory),
-            version: RefCell::new(Arc::new(Version::default().after(pieces, &[]))),
-            layouts: RefCell::new(layouts),
-            dropped: RefCell::new(start.state.dropped.clone()),
-            cache: RefCell::new(BlockCache::new(options.block_cache_bytes.0 as usize)),
-            pins: RefCell::new(Pins::default()),
-            floor: Cell::new(start.state.floor),
-            reservation: Cell::new(start.state.reservation),
-            publishing: RefCell::new(BTreeSet::new()),
-            failed: RefCell::new(None),
-            closing: Cell::new(false),
-            segments_wanted: Cell::new(1),
-            scrubbed: Cell::new(NOTHING_SCRUBBED),
-            damage_found: RefCell::new(Vec::new()),
-            bell: Notify::default(),
-            counters: Counters::default(),
-            platform,
-            directory,
-        });
+        let inner = TreeInner::start(platform, directory, start).await?;
         maintenance::spawn(&inner);
         Ok(Tree { inner })
     }
@@ -239,7 +141,7 @@ impl Tree {
     /// Waits until a write of about so many bytes may come: slows down smoothly as flush and compaction fall behind.
     ///
     /// # Errors
-    /// [`StorageErrorKind::NoSpace`] while the disk is full; the error that fenced the shard.
+    /// [`crate::StorageErrorKind::NoSpace`] while the disk is full; the error that fenced the shard.
     ///
     /// # Cancel safety
     /// Safe.
@@ -304,7 +206,7 @@ impl Tree {
     /// Appends a record of the shard layer. It is kept until what is in memory now is flushed; when the directory is opened it is given back.
     ///
     /// # Errors
-    /// As [`CommitLog::append`].
+    /// As [`crate::commit_log::writer::CommitLog::append`].
     ///
     /// # Panics
     /// If the kind is one of storage's own.
@@ -322,7 +224,7 @@ impl Tree {
     /// Reserves timestamps: after a crash, clocks start at or above the highest reservation that is durable.
     ///
     /// # Errors
-    /// As [`CommitLog::append`].
+    /// As [`crate::commit_log::writer::CommitLog::append`].
     pub fn reserve(&self, reservation: Timestamp) -> Result<LogPosition, StorageError> {
         let inner = &self.inner;
         inner.check_alive()?;
@@ -370,13 +272,25 @@ impl Tree {
         self.inner.layout(table)
     }
 
+    /// Storage tables with a layout, ascending.
+    pub fn tables(&self) -> Vec<TableId> {
+        let mut tables: Vec<TableId> = self.inner.layouts.borrow().keys().copied().collect();
+        tables.sort_unstable();
+        tables
+    }
+
+    /// What the shards of the data directory share.
+    pub fn directory(&self) -> Arc<DataDirectory> {
+        self.inner.directory.clone()
+    }
+
     /// Makes a storage table's rows garbage: its files go as soon as no snapshot holds them. The id never comes back.
     ///
     /// # Errors
     /// The disk's.
     ///
     /// # Cancel safety
-    /// Not safe, as [`ManifestWriter::append`].
+    /// Not safe, as [`crate::manifest::ManifestWriter::append`].
     pub async fn drop_table(&self, table: TableId) -> Result<(), StorageError> {
         let inner = &self.inner;
         inner.dropped.borrow_mut().insert(table);
@@ -489,7 +403,8 @@ impl Tree {
         }
     }
 
-    /// The highest execute_at of any version in a slice of a table: what range validation compares. After a restart it may be higher than the truth, never lower.
+    /// The highest execute_at of any version in a slice of a table: what range validation compares. After a restart it may be higher than the truth, never
+    /// lower.
     pub fn maximum_version(&self, table: TableId, slice: SliceId) -> Timestamp {
         self.inner.memory.borrow().highest(table, slice)
     }
@@ -542,7 +457,7 @@ impl Tree {
     /// The disk's.
     ///
     /// # Cancel safety
-    /// Not safe, as [`ManifestWriter::append`].
+    /// Not safe, as [`crate::manifest::ManifestWriter::append`].
     pub async fn raise_floor(&self, wanted: Timestamp) -> Result<Timestamp, StorageError> {
         let inner = &self.inner;
         let now = inner.platform.clock.monotonic();
@@ -573,11 +488,11 @@ impl Tree {
 
     // --- bulk publication
 
-    /// Logs the record that publishes sealed files, on the home shard's log. Each shard that it names, this one too, then calls [`Tree::publish`] after the
-    /// record is durable.
+    /// Logs the record that publishes sealed files, on the home shard's log, and applies this shard's rows of it. Each shard that has files in it, this
+    /// one too, then calls [`Tree::publish`] after the record is durable; another shard calls [`Tree::receive_publication`] first.
     ///
     /// # Errors
-    /// As [`CommitLog::append`].
+    /// As [`crate::commit_log::writer::CommitLog::append`].
     pub fn log_publication(
         &self,
         epoch: u32,
@@ -587,15 +502,34 @@ impl Tree {
         inner.check_alive()?;
         let mut participants = Participants::one(inner.shard);
         publication.files.iter().for_each(|(shard, _)| participants.add(*shard));
+        let batch = publication.batch()?;
+        if let Some(batch) = &batch {
+            inner.check_tables(batch)?;
+            let shard_count = inner.directory.shard_count();
+            for write in batch.writes() {
+                participants.add(inner.directory.slices().owner(write.slice, shard_count));
+            }
+        }
         let payload = publication.encode();
         let position = inner.log.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
         let address = LogAddress { log: inner.log.log_id(), position };
-        publication.definitions.iter().for_each(|layout| self.define(layout));
-        if publication.files.iter().any(|(shard, _)| *shard == inner.shard) {
-            inner.publishing.borrow_mut().insert(address);
-        }
-        inner.memory.borrow_mut().active.raise_through(address);
+        inner.take_publication(publication, batch.as_ref(), address, position);
         Ok(position)
+    }
+
+    /// Applies this shard's rows of a publication that is durable on another shard's log, and holds back flushes past it until its files are published.
+    /// In the order of that log, as [`Tree::apply_foreign`].
+    ///
+    /// # Errors
+    /// If its rows are not well-formed.
+    pub fn receive_publication(
+        &self,
+        address: LogAddress,
+        publication: &Publication,
+    ) -> Result<(), StorageError> {
+        let batch = publication.batch()?;
+        self.inner.take_publication(publication, batch.as_ref(), address, LogPosition::NONE);
+        Ok(())
     }
 
     /// Installs this shard's files of a publication whose record is durable at `address`. `files` are those that the sealing jobs gave.
@@ -604,7 +538,7 @@ impl Tree {
     /// The disk's.
     ///
     /// # Cancel safety
-    /// Not safe, as [`ManifestWriter::append`].
+    /// Not safe, as [`crate::manifest::ManifestWriter::append`].
     pub async fn publish(
         &self,
         address: LogAddress,
@@ -685,8 +619,19 @@ impl Tree {
         TreeStats::of(&self.inner)
     }
 
-    pub(crate) fn cache_counters(inner: &TreeInner) -> crate::block_cache::CacheCounters {
-        inner.cache.borrow().counters()
+    /// Compacts all files of a table into one level, dropping every version that the floor allows; for an operator and for tests.
+    ///
+    /// # Errors
+    /// What stopped it.
+    ///
+    /// # Cancel safety
+    /// Not safe, as [`crate::manifest::ManifestWriter::append`].
+    pub async fn compact_table(&self, table: TableId) -> Result<(), StorageError> {
+        let version = self.inner.version.borrow().clone();
+        match crate::compaction::picker::everything(&version, table) {
+            Some(job) => maintenance::compact_one(&self.inner, job).await,
+            None => Ok(()),
+        }
     }
 
     /// Stops: everything appended becomes durable, housekeeping ends. Nothing is flushed to files; the next start replays the log.
@@ -701,266 +646,4 @@ impl Tree {
         self.inner.bell.ring();
         self.inner.log.close().await
     }
-}
-
-/// Whether an edit took effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Installed {
-    Done,
-    /// A file that it removes was gone already: its table was dropped meanwhile.
-    Superseded,
-}
-
-pub(crate) enum PointAnswer {
-    Known(Lookup),
-    Missing(Vec<MissingPage>),
-}
-
-impl TreeInner {
-    pub(crate) fn owns(&self, slice: SliceId) -> bool {
-        self.slices.0 <= slice && slice <= self.slices.1
-    }
-
-    pub(crate) fn check_alive(&self) -> Result<(), StorageError> {
-        if let Some(error) = &*self.failed.borrow() {
-            return Err(error.clone());
-        }
-        if self.closing.get() {
-            return Err(StorageError::Closing);
-        }
-        self.log.fenced().map_or(Ok(()), Err)
-    }
-
-    fn check_writable(&self) -> Result<(), StorageError> {
-        self.check_alive()?;
-        if self.directory.registry.is_disk_full() {
-            return Err(StorageError::DiskFull);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_floor(&self, at: Timestamp) -> Result<(), StorageError> {
-        let floor = self.floor.get();
-        if at < floor { Err(StorageError::BelowFloor { at, floor }) } else { Ok(()) }
-    }
-
-    fn check_tables(&self, batch: &WriteBatch<'_>) -> Result<(), StorageError> {
-        let layouts = self.layouts.borrow();
-        let mut known: Option<TableId> = None;
-        for write in batch.writes() {
-            if known == Some(write.table) {
-                continue;
-            }
-            let defined = layouts.contains_key(&write.table)
-                || batch.definitions().any(|layout| layout.table == write.table);
-            if !defined {
-                return Err(StorageError::UnknownTable { table: write.table });
-            }
-            known = Some(write.table);
-        }
-        Ok(())
-    }
-
-    fn append_own(
-        &self,
-        kind: RecordKind,
-        epoch: u32,
-        payload: &[u8],
-    ) -> Result<LogPosition, StorageError> {
-        let position = self.log.append(kind, epoch, payload, Participants::one(self.shard))?;
-        let address = LogAddress { log: self.log.log_id(), position };
-        self.memory.borrow_mut().active.raise_through(address);
-        Ok(position)
-    }
-
-    fn apply(&self, batch: &WriteBatch<'_>, address: LogAddress, position: LogPosition) {
-        for layout in batch.definitions() {
-            self.define(&layout);
-        }
-        self.reservation.set(self.reservation.get().max(batch.execute_at()));
-        let mut memory = self.memory.borrow_mut();
-        for write in batch.writes().filter(|write| self.owns(write.slice)) {
-            memory.active.insert(&write, batch.execute_at(), position);
-            memory.raise_highest(write.table, write.slice, batch.execute_at());
-        }
-        memory.active.raise_through(address);
-        if memory.active.chunk_bytes() as u64 >= self.directory.options.memtable_bytes.0 {
-            memory.rotate();
-            drop(memory);
-            self.bell.ring();
-        }
-    }
-
-    pub(crate) fn define(&self, layout: &TableLayout) {
-        let mut layouts = self.layouts.borrow_mut();
-        let known = layouts.get(&layout.table);
-        if known.is_none_or(|known| known.columns.len() < layout.columns.len()) {
-            layouts.insert(layout.table, Arc::new(layout.clone()));
-        }
-    }
-
-    pub(crate) fn layout(&self, table: TableId) -> Option<Arc<TableLayout>> {
-        self.layouts.borrow().get(&table).cloned()
-    }
-
-    pub(crate) fn is_dropped(&self, table: TableId) -> bool {
-        self.dropped.borrow().contains(&table)
-    }
-
-    /// Layouts that the manifest does not hold yet.
-    pub(crate) fn unsaved_layouts(&self) -> Vec<TableLayout> {
-        let state = self.manifest.state();
-        let saved = |layout: &TableLayout| {
-            let known = state.layouts.get(&layout.table);
-            known.is_some_and(|known| known.columns.len() >= layout.columns.len())
-        };
-        let mut unsaved: Vec<TableLayout> = self
-            .layouts
-            .borrow()
-            .values()
-            .filter(|layout| !saved(layout))
-            .map(|layout| (**layout).clone())
-            .collect();
-        unsaved.sort_unstable_by_key(|layout| layout.table);
-        unsaved
-    }
-
-    fn get(
-        &self,
-        table: TableId,
-        slice: SliceId,
-        key: &[u8],
-        at: Timestamp,
-    ) -> Result<PointAnswer, StorageError> {
-        self.check_floor(at)?;
-        let mut found = self.memory.borrow().get(table, slice, key, at);
-        if found.is_some() && mutants::live(POINT_READ_STOPS_AT_FIRST) {
-            return Ok(known(found));
-        }
-        let version = self.version.borrow();
-        let Some(files) = version.table(table) else { return Ok(known(found)) };
-        let mut cache = self.cache.borrow_mut();
-        let mut missing = Vec::new();
-        for piece in files.candidates(slice, key, at) {
-            // Candidates come with the newest possible first: once what is found is at least as new as all that is left can be, it is the answer.
-            if found.as_ref().is_some_and(|found| found.execute_at >= piece.entry.highest) {
-                break;
-            }
-            match lookup(piece, (slice, key), at, &mut |name| cache.get(name))? {
-                FileLookup::Absent => {}
-                FileLookup::Missing(page) => {
-                    missing.push(MissingPage { piece: piece.clone(), page });
-                }
-                FileLookup::Found { execute_at, row } => {
-                    let newer = found.as_ref().is_none_or(|found| found.execute_at < execute_at);
-                    if newer {
-                        let row = row.map(|row| RowBytes::Owned(row.into()));
-                        found = Some(RowVersion { execute_at, position: LogPosition::NONE, row });
-                    }
-                    if mutants::live(POINT_READ_STOPS_AT_FIRST) {
-                        return Ok(known(found));
-                    }
-                }
-            }
-        }
-        // A page that is missing matters only if it can hold something newer than what was found.
-        missing.retain(|page| {
-            found.as_ref().is_none_or(|found| found.execute_at < page.piece.entry.highest)
-        });
-        if missing.is_empty() { Ok(known(found)) } else { Ok(PointAnswer::Missing(missing)) }
-    }
-
-    fn read_range(&self, read: &RangeRead) -> Result<RangeAnswer, StorageError> {
-        self.check_floor(read.at)?;
-        let memory = self.memory.borrow();
-        let version = self.version.borrow();
-        let mut cache = self.cache.borrow_mut();
-        read_range(&memory, &version, read, &mut |name| cache.get(name))
-    }
-
-    async fn fetch(
-        &self,
-        missing: &[MissingPage],
-        loaded: &mut Loaded,
-    ) -> Result<(), StorageError> {
-        let pages: Vec<(PageName, Arc<CachedPage>)> =
-            fetch_pages(&*self.platform.disk, missing).await?;
-        let mut cache = self.cache.borrow_mut();
-        for (name, page) in pages {
-            loaded.pages.push(page.clone());
-            cache.insert(name, page);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn write_debt(&self, bytes: usize) -> WriteDebt {
-        let options = &self.directory.options;
-        let memory = self.memory.borrow();
-        let version = self.version.borrow();
-        let level_zero = version.tables().map(|(_, files)| files.levels[0].len()).max();
-        WriteDebt {
-            memory_bytes: (memory.chunk_bytes() + bytes) as u64,
-            memory_bytes_max: options.memtable_bytes.0 * (options.frozen_memtables_max as u64 + 1),
-            level_zero_files: level_zero.unwrap_or(0),
-            level_zero_files_wanted: options.level_zero_files,
-            log_segments_free: self.log.free_segments(),
-            log_segments_needed: self.log.segments_needed(bytes),
-        }
-    }
-
-    /// Makes an edit durable and then the version that follows from it visible. One at a time.
-    pub(crate) async fn install(
-        &self,
-        edit: VersionEdit,
-        added: Vec<Piece>,
-    ) -> Result<Installed, StorageError> {
-        let _turn = self.edits.lock().await;
-        if !edit.removed.iter().all(|piece| self.version.borrow().has(*piece)) {
-            return Ok(Installed::Superseded);
-        }
-        let disk = &*self.platform.disk;
-        let mut result = self.manifest.append(disk, &edit).await;
-        if let Err(error) = &result
-            && error.kind() == StorageErrorKind::NoSpace
-        {
-            // This is what the reserve file is for.
-            match disk.remove(&self.directory.path.join(RESERVE_FILE_NAME)).await {
-                Ok(()) => result = self.manifest.append(disk, &edit).await,
-                Err(error) if error.kind() == DiskErrorKind::NotFound => {}
-                Err(error) => result = Err(error.into()),
-            }
-        }
-        result.inspect_err(|error| self.note_failure(error))?;
-        let before = self.version.borrow().clone();
-        added.iter().for_each(|piece| piece.file.name_piece());
-        let next = before.after(added, &edit.removed);
-        *self.version.borrow_mut() = Arc::new(next);
-        for (_, files) in before.tables() {
-            for piece in files.pieces() {
-                if edit.removed.contains(&piece.entry.piece()) {
-                    piece.file.forget_piece();
-                }
-            }
-        }
-        Ok(Installed::Done)
-    }
-
-    /// Fences the shard after a device error; notes a full disk.
-    pub(crate) fn note_failure(&self, error: &StorageError) {
-        match error.kind() {
-            StorageErrorKind::NoSpace => self.directory.registry.set_disk_full(true),
-            StorageErrorKind::Fenced => self.fence(error.clone()),
-            _ => {}
-        }
-    }
-
-    /// Refuses everything from now on, with this error.
-    pub(crate) fn fence(&self, error: StorageError) {
-        self.failed.borrow_mut().get_or_insert(error);
-        self.bell.ring();
-    }
-}
-
-fn known(found: Option<RowVersion>) -> PointAnswer {
-    PointAnswer::Known(found.map_or(Lookup::Absent, Lookup::Version))
 }

@@ -162,9 +162,6 @@ impl<'a> Binder<'a> {
             .map(|argument| self.expression(argument))
             .collect::<Result<Vec<_>>>()?;
         self.scopes.pop();
-        if arguments.iter().any(functions::Expr::needs_query) {
-            return Err(PlanError::unsupported("a subquery in EXECUTE"));
-        }
         let execute = crate::statement::Execute { name: name.name.clone(), arguments };
         Ok((Statement::Execute(Box::new(execute)), Vec::new()))
     }

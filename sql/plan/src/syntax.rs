@@ -28,6 +28,33 @@ pub struct Expr {
     pub position: u32,
 }
 
+impl Expr {
+    /// Where its text begins: what errors about its value point at.
+    pub fn place(&self) -> u32 {
+        let first = match &self.kind {
+            ExprKind::Binary { left: first, .. }
+            | ExprKind::Is { operand: first, .. }
+            | ExprKind::IsDistinct { left: first, .. }
+            | ExprKind::In { operand: first, .. }
+            | ExprKind::InQuery { operand: first, .. }
+            | ExprKind::Cast { operand: first, .. }
+            | ExprKind::Collate { operand: first, .. }
+            | ExprKind::Subscript { operand: first, .. }
+            | ExprKind::Slice { operand: first, .. }
+            | ExprKind::Field { operand: first, .. } => &**first,
+            ExprKind::Like(like) => &like.operand,
+            ExprKind::Between(between) => &between.operand,
+            ExprKind::Quantified(quantified) => &quantified.left,
+            ExprKind::And(operands) | ExprKind::Or(operands) => match operands.first() {
+                Some(first) => first,
+                None => return self.position,
+            },
+            _ => return self.position,
+        };
+        self.position.min(first.place())
+    }
+}
+
 /// Kinds of expression.
 #[derive(Clone, Debug)]
 pub enum ExprKind {
@@ -214,7 +241,8 @@ pub struct Frame {
     pub start: FrameBound,
     pub end: FrameBound,
     pub exclude: crate::query::FrameExclude,
-    pub position: u32,
+    /// Of the frame, its start and its end.
+    pub positions: [u32; 3],
 }
 
 /// A bound of a frame.

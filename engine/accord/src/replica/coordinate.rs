@@ -21,7 +21,7 @@ use crate::replica::{Replica, Step, send};
 use crate::rows::Rows;
 use crate::store::{LogPosition, NotLogged, Store};
 use crate::txn::TxnId;
-use crate::workload::{Abort, Commit, Outcome, Record, Workload};
+use crate::workload::{Abort, Commit, Installs, Outcome, Record, Workload};
 
 /// What the home core keeps of a transaction that it drives.
 #[derive(Clone, Debug)]
@@ -166,8 +166,8 @@ impl Replica {
         observed: Observed<Commit>,
         step: &mut Step<'_, S>,
     ) {
-        let Commit { writes, schema, attachment, reply } = observed.result;
-        let record = Arc::new(Record { execute_at, writes, schema, attachment });
+        let Commit { writes, schema, attachment, installs, reply } = observed.result;
+        let record = Arc::new(Record { execute_at, writes, schema, attachment, installs });
         let home = self.home_mut(txn_id).expect("its caller found it");
         let (request, others) = (home.request, home.others);
         let needs = match self.log_home_part(txn_id, &record, step) {
@@ -205,7 +205,12 @@ impl Replica {
         let registered = self.registry.get(txn_id).expect("its caller found it");
         let footprint = Arc::clone(&registered.footprint);
         let position = self.log_and_apply(record, &footprint, step)?;
-        self.deregister(txn_id);
+        match record.installs {
+            Installs::AtOnce => self.deregister(txn_id),
+            Installs::WhenDurable => {
+                self.install(txn_id, Arc::clone(record), self.log, position, step);
+            }
+        }
         Ok(position)
     }
 

@@ -15,7 +15,7 @@ use crate::replica::registry::{Decision, Registered, Role, Stage, Waiter};
 use crate::replica::{Replica, Step, send};
 use crate::store::{LogPosition, Store};
 use crate::txn::TxnId;
-use crate::workload::{Abort, Record};
+use crate::workload::{Abort, Installs, Record};
 
 impl Replica {
     /// Registers, and answers at once with what the transaction must execute above.
@@ -180,7 +180,7 @@ impl Replica {
     pub(super) fn apply<S: Store>(
         &mut self,
         txn_id: TxnId,
-        record: &Record,
+        record: Arc<Record>,
         log: LogId,
         position: LogPosition,
         step: &mut Step<'_, S>,
@@ -188,14 +188,17 @@ impl Replica {
         if !live(mutants::COMMIT_DOES_NOT_RAISE_CLOCK) {
             self.clock.receive(record.execute_at);
         }
-        step.store.apply(record, log, position);
+        step.store.apply(&record, log, position);
         let registered = self.registry.get(txn_id);
         let footprint = registered.map(|registered| Arc::clone(&registered.footprint));
         let footprint = footprint.expect("a participant is registered until Apply or Release");
         if !live(mutants::CHANGE_NOT_NOTED) {
-            self.note_record(record, &footprint, LogPosition::NONE);
+            self.note_record(&record, &footprint, LogPosition::NONE);
         }
-        self.deregister(txn_id);
+        match record.installs {
+            Installs::AtOnce => self.deregister(txn_id),
+            Installs::WhenDurable => self.install(txn_id, record, log, position, step),
+        }
     }
 
     /// The transaction has no effect here.

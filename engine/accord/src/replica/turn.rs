@@ -6,8 +6,8 @@
 
 use alloc::sync::Arc;
 
-use types::Timestamp;
 use types::mutants::live;
+use types::{LogId, Timestamp};
 
 use crate::effect::{Effect, RequestId, Response};
 use crate::footprint::Footprint;
@@ -17,7 +17,7 @@ use crate::replica::registry::{Decision, Registered, Role, Stage};
 use crate::replica::{AfterLoad, Replica, Step};
 use crate::store::{LogPosition, NotLogged, Store};
 use crate::txn::TxnId;
-use crate::workload::{Abort, Commit, Outcome, Record, Workload};
+use crate::workload::{Abort, Commit, Installs, Outcome, Record, Workload};
 
 /// A transaction as it was submitted.
 #[derive(Clone, Debug)]
@@ -72,7 +72,8 @@ impl Replica {
         let execute_at = self.timestamp_of(&turn, step);
         match self.evaluate(&*step.store, &turn.footprint, &*turn.workload, execute_at, &[]) {
             Ok(observed) => {
-                self.finish_turn(turn.request, &turn.footprint, execute_at, observed, step);
+                let Turn { request, footprint, .. } = turn;
+                self.finish_turn(request, &footprint, TxnId(execute_at), observed, step);
             }
             Err(NotLoaded) => {
                 #[cfg(mutants)]
@@ -101,8 +102,7 @@ impl Replica {
         let footprint = Arc::clone(&registered.footprint);
         match self.evaluate(&*step.store, &footprint, &*workload, execute_at, &[]) {
             Ok(observed) => {
-                self.finish_turn(request, &footprint, execute_at, observed, step);
-                self.deregister(txn_id);
+                self.finish_turn(request, &footprint, txn_id, observed, step);
             }
             Err(NotLoaded) => self.load_registered(txn_id, footprint, execute_at, step),
         }
@@ -120,23 +120,27 @@ impl Replica {
         self.loads.start(footprint, at, AfterLoad::Registered(txn_id), step.out);
     }
 
+    /// Ends a turn, registered or not; a turn's identity is its timestamp.
     fn finish_turn<S: Store>(
         &mut self,
         request: RequestId,
-        footprint: &Footprint,
-        execute_at: Timestamp,
+        footprint: &Arc<Footprint>,
+        txn_id: TxnId,
         observed: Observed<Outcome>,
         step: &mut Step<'_, S>,
     ) {
+        let execute_at = txn_id.0;
         let Observed { result, needs } = observed;
         match result {
             Outcome::Commit(commit) if !commit.is_read_only() => {
-                let Commit { writes, schema, attachment, reply } = commit;
-                let record = Record { execute_at, writes, schema, attachment };
+                let Commit { writes, schema, attachment, installs, reply } = commit;
+                let record = Record { execute_at, writes, schema, attachment, installs };
                 match self.log_and_apply(&record, footprint, step) {
                     Ok(needs) => {
                         let response = Response::Committed { execute_at, reply };
+                        self.hold_or_release(txn_id, footprint, record, needs, step);
                         self.reply_write(request, needs, execute_at, response, step);
+                        return;
                     }
                     Err(NotLogged(reason)) => {
                         let outcome = Outcome::Abort(Abort::NotLogged(reason));
@@ -145,6 +149,48 @@ impl Replica {
                 }
             }
             outcome => self.reply_read(request, needs, execute_at, outcome, step),
+        }
+        self.deregister(txn_id);
+    }
+
+    /// After a turn was logged: gives up its tokens, or holds them until what it attaches is installed.
+    fn hold_or_release<S: Store>(
+        &mut self,
+        txn_id: TxnId,
+        footprint: &Arc<Footprint>,
+        record: Record,
+        position: LogPosition,
+        step: &mut Step<'_, S>,
+    ) {
+        if record.installs == Installs::AtOnce {
+            self.deregister(txn_id);
+            return;
+        }
+        if self.registry.get(txn_id).is_none() {
+            let decision = Decision::Decided { execute_at: txn_id.0 };
+            let role = Role::Participant { home: self.shard };
+            let registered = Registered::new(Arc::clone(footprint), decision, role);
+            self.registry.insert(txn_id, registered);
+        }
+        self.install(txn_id, Arc::new(record), self.log, position, step);
+    }
+
+    /// Asks for what a record attaches to be installed as soon as the record is durable. Its tokens stay held.
+    pub(super) fn install<S: Store>(
+        &mut self,
+        txn_id: TxnId,
+        record: Arc<Record>,
+        log: LogId,
+        position: LogPosition,
+        step: &mut Step<'_, S>,
+    ) {
+        let registered = self.registry.get_mut(txn_id).expect("it holds its tokens");
+        registered.stage = Stage::Executed;
+        let needs = if log == self.log { position } else { LogPosition::NONE };
+        let effect = Effect::Install { txn_id, record, log, position };
+        self.outbox.put(needs, Timestamp::ZERO, effect, step.out);
+        if live(mutants::INSTALL_NOT_AWAITED) {
+            self.deregister(txn_id);
         }
     }
 

@@ -1,8 +1,8 @@
 //! What the clients of a schedule do: small transactions over a few keys, each leaving its number in what it writes.
 
 use accord::{
-    Abort, Access, Commit, Expected, Footprint, Outcome, RangeNeed, SchemaChange, TokenRange,
-    Validation, View, Workload, Write,
+    Abort, Access, Commit, Expected, Footprint, Installs, Outcome, RangeNeed, SchemaChange,
+    TokenRange, Validation, View, Workload, Write,
 };
 use types::token::SliceCount;
 use types::{SchemaVersion, SliceId, TableId, Timestamp, Token};
@@ -36,6 +36,8 @@ pub enum Kind {
     Analytic,
     /// A change of the table's schema.
     Ddl,
+    /// A bulk write: its rows are visible when they are installed, after the record is durable.
+    Bulk { writes: Vec<(Key, Tombstone)> },
 }
 
 /// Whether a write deletes.
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Scan { write } => {
                 (Vec::new(), write.iter().map(|key| (*key, Tombstone::No)).collect())
             }
+            Kind::Bulk { writes } => (Vec::new(), writes.clone()),
             Kind::ReadOnly { reads } => (reads.clone(), Vec::new()),
             Kind::Analytic | Kind::Ddl => (Vec::new(), Vec::new()),
         }
@@ -144,6 +147,7 @@ pub struct Script {
     /// What the snapshot showed, used instead of the row as it is: a flaw.
     pub deferred_seen: Vec<(Key, Seen)>,
     pub schema: Option<SchemaVersion>,
+    pub installs: Installs,
 }
 
 impl Script {
@@ -167,8 +171,10 @@ impl Script {
                 if self.scans { RangeNeed::Rows { limit: 100 } } else { RangeNeed::ChangedAt };
             footprint.range(TABLE, TokenRange::ALL, (&[], None), Access::Read, need);
         }
-        if self.schema.is_some() {
+        if self.schema.is_some() || self.installs == Installs::WhenDurable {
             footprint.whole_table(TABLE, Access::Write);
+        }
+        if self.schema.is_some() {
             let catalog = self.key_count;
             footprint.point(CATALOG, token_of(catalog), &[catalog as u8], Access::Write);
         }
@@ -206,12 +212,10 @@ impl Workload for Script {
             writes.push(self.write(CATALOG, self.key_count, Tombstone::No, &seen));
             schema.push(SchemaChange { table: TABLE, version: Some(version) });
         }
-        Outcome::Commit(Commit {
-            writes,
-            schema,
-            attachment: Vec::new(),
-            reply: encode_seen(&seen),
-        })
+        let bulk = self.installs == Installs::WhenDurable;
+        let attachment = if bulk { vec![1] } else { Vec::new() };
+        let (installs, reply) = (self.installs, encode_seen(&seen));
+        Outcome::Commit(Commit { writes, schema, attachment, installs, reply })
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use accord::{
-    Footprint, LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Record, RowVisitor, Store,
-    TokenRange,
+    Footprint, Installs, LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Record,
+    RowVisitor, Store, TokenRange,
 };
 use types::{LogId, TableId, Timestamp, Token};
 
@@ -52,6 +52,8 @@ pub struct ToyStore {
     pub applied: BTreeMap<LogId, LogPosition>,
     /// Keys that must be loaded before they are read.
     pub evicted: BTreeSet<Key>,
+    /// Bulk writes that are not installed yet: no flush may say that it is complete through them.
+    pub pending: BTreeSet<(LogId, LogPosition)>,
     /// One append in so many is refused.
     pub refuses_every: Option<u64>,
     pub appends_asked: u64,
@@ -105,6 +107,10 @@ impl ToyStore {
         let needs = own.map(|(_, version)| version.position).max().unwrap_or(LogPosition::NONE);
         let mut complete = self.applied.clone();
         complete.insert(self.log_id, LogPosition(self.log.records.len() as u64));
+        for (log, position) in &self.pending {
+            let complete = complete.entry(*log).or_insert(LogPosition::NONE);
+            *complete = (*complete).min(LogPosition(position.0 - 1));
+        }
         Frozen { versions, complete, needs }
     }
 
@@ -184,15 +190,31 @@ impl Store for ToyStore {
     }
 
     fn apply(&mut self, record: &Record, log: LogId, position: LogPosition) {
+        if record.installs == Installs::WhenDurable {
+            self.pending.insert((log, position));
+        } else {
+            self.put_rows(record, log, position);
+        }
+        if log != self.log_id {
+            let applied = self.applied.entry(log).or_insert(LogPosition::NONE);
+            *applied = (*applied).max(position);
+        }
+    }
+}
+
+impl ToyStore {
+    /// Installs a bulk write.
+    pub fn install_bulk(&mut self, record: &Record, log: LogId, position: LogPosition) {
+        assert!(self.pending.remove(&(log, position)), "it was applied before");
+        self.put_rows(record, log, position);
+    }
+
+    fn put_rows(&mut self, record: &Record, log: LogId, position: LogPosition) {
         let owned = self.owned;
         for write in record.writes.iter().filter(|write| owned.contains(write.token)) {
             let row = write.row.clone().expect("scripts write rows, tombstones too");
             let version = Version { execute_at: record.execute_at, row, log, position };
             self.put(index_of(write.table, &write.key), version);
-        }
-        if log != self.log_id {
-            let applied = self.applied.entry(log).or_insert(LogPosition::NONE);
-            *applied = (*applied).max(position);
         }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use accord::{
-    Access, Effect, Event, Footprint, LoadId, LogPosition, Message, Now, Placement, RangeNeed,
-    Replica, ReplicaOptions, RequestId, Response, SnapshotAt, TokenRange, Validation,
+    Access, Effect, Event, Footprint, Installs, LoadId, LogPosition, Message, Now, Placement,
+    RangeNeed, Record, Replica, ReplicaOptions, RequestId, Response, SnapshotAt, TokenRange, TxnId,
+    Validation,
 };
 use types::token::SliceCount;
 use types::{LogId, SchemaVersion, ShardId, Timestamp};
@@ -91,6 +92,8 @@ pub struct Core {
     pub loading: VecDeque<(LoadId, Arc<Footprint>)>,
     pub reserving: VecDeque<Timestamp>,
     pub frozen: Option<Frozen>,
+    /// Bulk writes that are durable and not installed.
+    pub installing: VecDeque<(TxnId, Arc<Record>, LogId, LogPosition)>,
     seen_records: usize,
 }
 
@@ -110,6 +113,10 @@ pub enum Act {
         index: usize,
     },
     Reserve(usize),
+    InstallBulk {
+        core: usize,
+        index: usize,
+    },
     Evict {
         core: usize,
         key: Key,
@@ -228,6 +235,7 @@ impl World {
                     true => (0..=key_count).filter(mine).collect(),
                     false => BTreeSet::new(),
                 },
+                pending: BTreeSet::new(),
                 refuses_every: self.config.refuses_every,
                 appends_asked: 0,
             };
@@ -247,6 +255,7 @@ impl World {
                 loading: VecDeque::new(),
                 reserving: VecDeque::new(),
                 frozen: None,
+                installing: VecDeque::new(),
                 seen_records: 0,
             });
         }
@@ -305,6 +314,9 @@ impl World {
             }
             Effect::Reply { request, response } => self.reply(request.0 as usize, response),
             Effect::Freeze { request, at } => self.take_part(core, request.0 as usize, at),
+            Effect::Install { txn_id, record, log, position } => {
+                self.cores[core].installing.push_back((txn_id, record, log, position));
+            }
             Effect::Reserve { through } => self.cores[core].reserving.push_back(through),
         }
     }
@@ -413,7 +425,9 @@ impl World {
         let session = client.session;
         let request = RequestId(txn as u64);
         match &self.config.kinds[txn] {
-            Kind::Known { .. } | Kind::Scan { .. } | Kind::Ddl => self.submit(txn),
+            Kind::Known { .. } | Kind::Scan { .. } | Kind::Ddl | Kind::Bulk { .. } => {
+                self.submit(txn)
+            }
             Kind::Analytic => {
                 self.handle(session, Event::TakeSnapshot { request, at: SnapshotAt::Strict });
             }
@@ -453,6 +467,10 @@ impl World {
             scans: matches!(kind, Kind::Scan { .. }),
             validation,
             deferred_seen,
+            installs: match kind {
+                Kind::Bulk { .. } => Installs::WhenDurable,
+                _ => Installs::AtOnce,
+            },
             schema: matches!(kind, Kind::Ddl).then_some(SchemaVersion(client.planned.0 + 1)),
         };
         let footprint = Arc::new(script.footprint(client.planned, client.snapshot));
@@ -537,6 +555,13 @@ impl World {
                 let through = reserving.pop_front().expect("it was enumerated");
                 self.reserved = self.reserved.max(through);
                 self.handle(*core, Event::Reserved { through });
+            }
+            Act::InstallBulk { core, index } => {
+                let here = &mut self.cores[*core];
+                let found = here.installing.remove(*index);
+                let (txn_id, record, log, position) = found.expect("it was enumerated");
+                here.store.install_bulk(&record, log, position);
+                self.handle(*core, Event::Installed { txn_id });
             }
             Act::Evict { core, key } => {
                 self.cores[*core].store.evicted.insert(*key);

@@ -1,4 +1,5 @@
-//! A record of the commit log, drawn byte by byte. Records follow one another as one stream of bytes over the payloads of blocks and may span blocks and segments.
+//! A record of the commit log, drawn byte by byte. Records follow one another as one stream of bytes over the payloads of blocks and may span blocks and
+//! segments.
 //!
 //! ```text
 //! offset  bytes

@@ -612,7 +612,7 @@ impl Machine {
                 *slot.borrow_mut() = Some(value);
             }),
         );
-        for _ in 0..2_000_000 {
+        for _ in 0..400_000 {
             if let Some(value) = result.borrow_mut().take() {
                 return Ok(value);
             }

@@ -101,6 +101,8 @@ pub struct Model {
     rows: BTreeMap<Key, Versions>,
     clock: u64,
     floor: u64,
+    /// The highest floor that was said to be durable.
+    durable_floor: u64,
     /// Those of the present start.
     transactions: Vec<Transaction>,
 }
@@ -160,8 +162,20 @@ struct Run {
     crashes: Crashes,
 }
 
+/// Says which seed it was when a test fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}", self.0);
+        }
+    }
+}
+
 /// Runs one seed.
 pub fn run_seed(seed: u64, crashes: Crashes) {
+    let _seed = Seed(seed);
     let mut prng = Prng::new(seed);
     let options = options(&mut prng);
     let mut machine = Machine::new(prng.next_u64(), Image::default());
@@ -282,6 +296,20 @@ impl Run {
                 },
             );
             return Ok(());
+        }
+        if self.prng.below(4) == 0 {
+            // A flush that races with the log: half of the transaction must not come to a file first.
+            let flushed = tree.clone();
+            let platform = self.machine.platform();
+            platform::spawn(
+                &*platform.spawner,
+                platform::SchedulingClass::Maintenance,
+                "racing flush",
+                async move {
+                    // The machine may stop on the way.
+                    let _ = flushed.flush().await;
+                },
+            );
         }
         self.machine.run(async move {
             if tree.wait_durable(position).await.is_ok() {
@@ -439,6 +467,7 @@ impl Run {
             let raised = self.machine.run(async move { tree.raise_floor(at(floor)).await })?;
             assert_eq!(raised.expect("no pins"), at(floor));
         }
+        self.model.durable_floor = floor;
         Ok(())
     }
 
@@ -562,6 +591,11 @@ impl Run {
 
     /// What was not acknowledged is there as a whole or not at all, and what survived of each log is a prefix of it.
     fn settle_transactions(&mut self) {
+        // Compaction has used no floor that the crash took back: whatever reads are allowed now give the right answer.
+        let floor = self.node.trees.iter().map(Tree::floor).max().unwrap_or_default().hlc();
+        assert!(floor >= self.model.durable_floor, "a durable floor was lost");
+        assert!(floor <= self.model.floor, "a floor that nobody asked for");
+        self.model.floor = floor;
         let transactions = std::mem::take(&mut self.model.transactions);
         let mut lost_from: BTreeMap<ShardId, LogPosition> = BTreeMap::new();
         for transaction in &transactions {

@@ -87,7 +87,7 @@ impl Binder<'_> {
         let filter = match &call.filter {
             Some(filter) => {
                 let bound = self.within(Clause::Filter, |binder| binder.expression(filter))?;
-                Some(self.boolean(bound, "FILTER", filter.position)?)
+                Some(self.boolean(bound, "FILTER", filter.place())?)
             }
             None => None,
         };
@@ -127,7 +127,7 @@ impl Binder<'_> {
             if !arguments.contains(&key.expression) {
                 return Err(PlanError::at(
                     SqlState::INVALID_COLUMN_REFERENCE,
-                    item.expression.position as usize,
+                    item.expression.place() as usize,
                     "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
                 ));
             }
@@ -156,11 +156,9 @@ impl Binder<'_> {
                 "GROUPING must have fewer than 32 arguments",
             ));
         }
-        let bound = self.within(Clause::AggregateArgument, |binder| {
-            arguments.iter().map(|one| binder.expression(one)).collect::<Result<Vec<_>>>()
-        })?;
+        let bound = self.within(Clause::AggregateArgument, |binder| binder.arguments(arguments))?;
         let scope = self.scopes.last_mut().expect("a clause that allows aggregates has a scope");
-        scope.groupings.push((bound, position));
+        scope.groupings.push(bound);
         let index = GROUPING_MARK + (scope.groupings.len() - 1) as u32;
         Ok(Expr::Column { index, column_type: ColumnType::plain(SqlType::Int4) })
     }
@@ -175,7 +173,7 @@ pub(super) fn sort_key(expression: Expr, item: &OrderItem) -> Result<SortKey> {
         Some(operator) => {
             return Err(PlanError::at(
                 SqlState::WRONG_OBJECT_TYPE,
-                item.expression.position as usize,
+                item.expression.place() as usize,
                 format!("operator {operator} is not a valid ordering operator"),
             ));
         }

@@ -4,11 +4,11 @@ use super::Binder;
 use super::scope::SET_MARK;
 use crate::error::{PlanError, Result};
 use crate::query::{SetFunction, SetFunctionKind};
-use crate::syntax::{Call, Expr as Syntax};
+use crate::syntax::{Call, Expr as Syntax, ExprKind};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
-use functions::{Expr, common_type, resolve_function};
+use functions::{CastKind, Expr, common_type, resolve_function};
 use types::{ColumnType, SqlState, SqlType};
 
 impl Binder<'_> {
@@ -36,7 +36,21 @@ impl Binder<'_> {
             return Ok(cast);
         }
         let arguments = self.arguments(&call.arguments)?;
-        self.plain_call(&name, arguments, position)
+        if let ("current_timestamp" | "localtimestamp", [_]) = (&*name, arguments.as_slice()) {
+            return self.rounded_time(&name, call, position);
+        }
+        self.plain_call(value_function(&name), arguments, position)
+    }
+
+    /// `current_timestamp(p)`: the time with fewer digits.
+    fn rounded_time(&mut self, name: &str, call: &Call, position: u32) -> Result<Expr> {
+        let ExprKind::Number(digits) = &call.arguments[0].kind else {
+            return Err(super::call::no_such_function(name, &[SqlType::Unknown], position));
+        };
+        let time = self.plain_call(value_function(name), Vec::new(), position)?;
+        let modifier = digits.parse::<i32>().unwrap_or(6).min(6);
+        let to = ColumnType { modifier, ..time.column_type() };
+        Ok(time.cast_to(to, CastKind::Explicit))
     }
 
     /// The plain name of what is called; functions live in `pg_catalog` and `ringfence`.
@@ -76,7 +90,7 @@ impl Binder<'_> {
         if syntax.len() > 100 {
             return Err(PlanError::at(
                 SqlState::TOO_MANY_ARGUMENTS,
-                syntax[100].position as usize,
+                syntax[100].place() as usize,
                 "cannot pass more than 100 arguments to a function",
             ));
         }
@@ -122,11 +136,11 @@ impl Binder<'_> {
         let Some(sql_type) = super::type_name::type_by_name(name) else { return Ok(None) };
         let bound = self.expression(argument)?;
         if resolve_function(name, &[bound.sql_type()]).is_ok() {
-            let arguments = alloc::vec![(bound, argument.position)];
+            let arguments = alloc::vec![(bound, argument.place())];
             return self.plain_call(name, arguments, position).map(Some);
         }
         let to = ColumnType::plain(sql_type);
-        self.explicit_cast(bound, to, position, argument.position).map(Some)
+        self.explicit_cast(bound, to, position, argument.place()).map(Some)
     }
 
     /// A set-returning function in a select list: its rows multiply the row.
@@ -172,6 +186,16 @@ impl Binder<'_> {
             cast.push(self.operand(argument, wanted, place)?);
         }
         Ok(SetFunction { kind, arguments: cast, column_type: ColumnType::plain(returns) })
+    }
+}
+
+/// The functions behind the names that SQL calls without parentheses.
+fn value_function(name: &str) -> &str {
+    match name {
+        "current_timestamp" => "now",
+        "current_role" | "user" => "current_user",
+        "current_catalog" => "current_database",
+        other => other,
     }
 }
 

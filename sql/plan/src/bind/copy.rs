@@ -36,7 +36,11 @@ impl Binder<'_> {
                 (direction, names)
             }
         };
-        let options = self.copy_options(&copy.options, copy.from, &names)?;
+        let table = match &copy.source {
+            CopySource::Table { name, .. } => name.parts.last().map_or("", |part| &*part.name),
+            CopySource::Query(_) => "",
+        };
+        let options = self.copy_options(&copy.options, copy.from, (&names, table))?;
         Ok(Statement::Copy(Box::new(Copy { direction, options })))
     }
 
@@ -79,15 +83,8 @@ impl Binder<'_> {
                 let entry = self.stored_entry(&table, 0);
                 let bound = self.over(alloc::vec![entry], Clause::CopyWhere, |binder| {
                     let bound = binder.expression(filter)?;
-                    binder.boolean(bound, "WHERE", filter.position)
+                    binder.boolean(bound, "WHERE", filter.place())
                 })?;
-                if bound.needs_query() {
-                    return Err(PlanError::at(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        filter.position as usize,
-                        "cannot use subquery in COPY FROM WHERE condition",
-                    ));
-                }
                 Some(bound)
             }
             None => None,
@@ -99,7 +96,7 @@ impl Binder<'_> {
         &mut self,
         settings: &[Setting],
         from: bool,
-        names: &[Box<str>],
+        names: (&[Box<str>], &str),
     ) -> Result<CopyOptions> {
         let mut seen: Vec<&str> = Vec::with_capacity(settings.len());
         let mut chosen = Chosen::default();
@@ -119,7 +116,7 @@ impl Binder<'_> {
         &mut self,
         setting: &Setting,
         from: bool,
-        names: &[Box<str>],
+        (names, table): (&[Box<str>], &str),
         chosen: &mut Chosen,
     ) -> Result<()> {
         let place = setting.name.position as usize;
@@ -152,16 +149,16 @@ impl Binder<'_> {
             "header" => chosen.header = header(setting, from)?,
             "quote" => chosen.quote = Some(text(setting)?),
             "escape" => chosen.escape = Some(text(setting)?),
-            "force_quote" if !from => chosen.force_quote = columns(setting, names)?,
-            "force_not_null" if from => chosen.force_not_null = columns(setting, names)?,
-            "force_null" if from => chosen.force_null = columns(setting, names)?,
+            "force_quote" if !from => chosen.force_quote = columns(setting, names, table)?,
+            "force_not_null" if from => chosen.force_not_null = columns(setting, names, table)?,
+            "force_null" if from => chosen.force_null = columns(setting, names, table)?,
             "force_quote" | "force_not_null" | "force_null" => {
-                let way = if from { "FROM" } else { "TO" };
-                let option = name.replace('_', " ").to_ascii_uppercase();
+                let way = if from { "TO" } else { "FROM" };
+                let option = name.replace('_', " ");
                 return Err(PlanError::at(
-                    SqlState::INVALID_PARAMETER_VALUE,
+                    SqlState::FEATURE_NOT_SUPPORTED,
                     place,
-                    format!("COPY {option} cannot be used with COPY {way}"),
+                    format!("COPY {option} only available using COPY {way}"),
                 ));
             }
             "encoding" => {
@@ -350,7 +347,7 @@ fn header(setting: &Setting, from: bool) -> Result<CopyHeader> {
     Ok(if crate::parse::boolean(setting)? { CopyHeader::Present } else { CopyHeader::Absent })
 }
 
-fn columns(setting: &Setting, names: &[Box<str>]) -> Result<ForceColumns> {
+fn columns(setting: &Setting, names: &[Box<str>], table: &str) -> Result<ForceColumns> {
     match &setting.value {
         SettingValue::Star => Ok(ForceColumns::All),
         SettingValue::Names(list) => {
@@ -358,11 +355,13 @@ fn columns(setting: &Setting, names: &[Box<str>]) -> Result<ForceColumns> {
             for name in list {
                 let found = names.iter().position(|known| *known == name.name);
                 positions.push(found.ok_or_else(|| {
-                    PlanError::at(
-                        SqlState::INVALID_COLUMN_REFERENCE,
-                        name.position as usize,
-                        format!("column \"{}\" not referenced by COPY", name.name),
-                    )
+                    let message = if table.is_empty() {
+                        format!("column \"{}\" does not exist", name.name)
+                    } else {
+                        format!("column \"{}\" of relation \"{table}\" does not exist", name.name)
+                    };
+                    let place = name.position as usize;
+                    PlanError::at(SqlState::UNDEFINED_COLUMN, place, message)
                 })?);
             }
             Ok(ForceColumns::Some(positions))

@@ -27,7 +27,7 @@ impl Binder<'_> {
             ExprKind::Or(operands) => self.connective(operands, "OR").map(Expr::Or),
             ExprKind::Not(operand) => {
                 let bound = self.expression(operand)?;
-                let bound = self.boolean(bound, "NOT", operand.position)?;
+                let bound = self.boolean(bound, "NOT", operand.place())?;
                 Ok(Expr::Not(Box::new(bound)))
             }
             ExprKind::Unary { operator, operand } => self.unary(operator, operand, position),
@@ -37,7 +37,7 @@ impl Binder<'_> {
             ExprKind::Cast { operand, type_name } => {
                 let to = self.type_of(type_name)?;
                 let bound = self.cast_operand(operand, to)?;
-                self.explicit_cast(bound, to, position, operand.position)
+                self.explicit_cast(bound, to, position, operand.place())
             }
             _ => self.longer_expression(syntax),
         }
@@ -61,7 +61,7 @@ impl Binder<'_> {
                 self.in_query(operand, query, *negated, position)
             }
             ExprKind::Quantified(quantified) => self.quantified(quantified, position),
-            ExprKind::Exists(query) => self.exists(query),
+            ExprKind::Exists(query) => self.exists(query, position),
             ExprKind::Scalar(query) => self.scalar_query(query, position),
             ExprKind::ArrayQuery(query) => self.array_query(query, position),
             ExprKind::Array(elements) => self.array(elements, None, position),
@@ -90,8 +90,8 @@ impl Binder<'_> {
             ExprKind::Field { .. } => {
                 Err(PlanError::unsupported("selection of a field").or_at(position as usize))
             }
-            ExprKind::Slice { .. } => {
-                Err(PlanError::unsupported("an array slice").or_at(position as usize))
+            ExprKind::Slice { operand, lower, upper } => {
+                self.slice(operand, lower.as_deref(), upper.as_deref(), position)
             }
             ExprKind::Default => {
                 Err(PlanError::syntax(position as usize, "DEFAULT is not allowed in this context"))
@@ -104,7 +104,7 @@ impl Binder<'_> {
     fn cast_operand(&mut self, operand: &Syntax, to: ColumnType) -> Result<Expr> {
         match (&operand.kind, to.sql_type.element()) {
             (ExprKind::Array(elements), Some(_)) => {
-                self.array(elements, Some(to.sql_type), operand.position)
+                self.array(elements, Some(to.sql_type), operand.place())
             }
             _ => self.expression(operand),
         }
@@ -114,7 +114,7 @@ impl Binder<'_> {
     fn column(&mut self, name: &Name) -> Result<Expr> {
         let found = match find_column(&self.scopes, name) {
             Ok(found) => found,
-            Err(error) => return Err(self.explain_missing_column(name, error)),
+            Err(error) => return self.explain_missing_column(name, error),
         };
         let position = name.parts[0].position;
         let depth = self.scopes.len() - 1 - found.level as usize;
@@ -122,6 +122,16 @@ impl Binder<'_> {
         if found.level == 0 {
             self.scopes[depth].note_named(&expression, position);
             return Ok(expression);
+        }
+        if self.scopes[depth].refuses_lateral {
+            let table =
+                if name.parts.len() > 1 { &name.parts[name.parts.len() - 2].name } else { "" };
+            return Err(PlanError::at(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                position as usize,
+                format!("invalid reference to FROM-clause entry for table \"{table}\""),
+            )
+            .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
         }
         self.scopes[depth].used_from_inside = true;
         self.scopes[depth].note_named(&expression, position);
@@ -139,31 +149,43 @@ impl Binder<'_> {
         }
     }
 
-    /// A name that is no column may be a table: then it means whole rows.
-    fn explain_missing_column(&self, name: &Name, error: Box<PlanError>) -> Box<PlanError> {
+    /// A name that is no column may be a table, or a column that every table has in PostgreSQL.
+    fn explain_missing_column(&self, name: &Name, error: Box<PlanError>) -> Result<Expr> {
         let position = name.parts[0].position as usize;
         if let [table] = name.parts.as_slice()
             && find_entry(&self.scopes, None, &table.name, position).is_ok()
         {
-            return PlanError::unsupported("a whole-row reference").or_at(position);
+            return Err(PlanError::unsupported("a whole-row reference").or_at(position));
         }
         let system = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
-        if let Some(last) = name.parts.last()
-            && system.contains(&&*last.name)
-            && error.state == SqlState::UNDEFINED_COLUMN
-            && self.scopes.last().is_some_and(|scope| !scope.entries.is_empty())
-        {
-            return PlanError::unsupported(format!("the system column {}", last.name))
-                .or_at(position);
+        let (last, qualifier) = name.parts.split_last().expect("a name has parts");
+        if !system.contains(&&*last.name) || error.state != SqlState::UNDEFINED_COLUMN {
+            return Err(error);
         }
-        error
+        let entry = match qualifier {
+            [table] => find_entry(&self.scopes, None, &table.name, position)?.0,
+            _ => match self.scopes.last().and_then(|scope| scope.entries.first()) {
+                Some(entry) => entry,
+                None => return Err(error),
+            },
+        };
+        let origin = entry.columns.first().and_then(|column| column.origin);
+        match origin {
+            Some((table, _)) if &*last.name == "tableoid" => {
+                Ok(Expr::literal(Value::Oid(table.0), SqlType::Oid))
+            }
+            _ => {
+                let feature = format!("the system column {}", last.name);
+                Err(PlanError::unsupported(feature).or_at(position))
+            }
+        }
     }
 
     fn connective(&mut self, operands: &[Syntax], name: &str) -> Result<Vec<Expr>> {
         let mut bound = Vec::with_capacity(operands.len());
         for operand in operands {
             let expression = self.expression(operand)?;
-            bound.push(self.boolean(expression, name, operand.position)?);
+            bound.push(self.boolean(expression, name, operand.place())?);
         }
         Ok(bound)
     }
@@ -180,7 +202,7 @@ impl Binder<'_> {
         let bound = self.expression(operand)?;
         let found = resolve_prefix_operator(operator, bound.sql_type())
             .map_err(|error| Box::<PlanError>::from(error).or_at(position as usize))?;
-        let argument = self.operand(bound, found.arguments[0], operand.position)?;
+        let argument = self.operand(bound, found.arguments[0], operand.place())?;
         Ok(Expr::Call {
             function: found.function,
             arguments: alloc::vec![argument],
@@ -203,12 +225,7 @@ impl Binder<'_> {
         }
         let left_bound = self.expression(left)?;
         let right_bound = self.expression(right)?;
-        self.operator(
-            operator,
-            (left_bound, left.position),
-            (right_bound, right.position),
-            position,
-        )
+        self.operator(operator, (left_bound, left.place()), (right_bound, right.place()), position)
     }
 
     /// An operator over bound operands.
@@ -247,7 +264,7 @@ impl Binder<'_> {
         let right = match &array.kind {
             ExprKind::Array(elements) if elements.is_empty() => {
                 let wanted = super::type_name::array_of(left.sql_type());
-                self.array(elements, wanted, array.position)?
+                self.array(elements, wanted, array.place())?
             }
             _ => self.expression(array)?,
         };
@@ -271,12 +288,12 @@ impl Binder<'_> {
                 "op ANY/ALL (array) requires operator to yield boolean",
             ));
         }
-        let left = self.operand(left, found.arguments[0], syntax.left.position)?;
+        let left = self.operand(left, found.arguments[0], syntax.left.place())?;
         let wanted = super::type_name::array_of(found.arguments[1]).ok_or_else(|| {
             PlanError::unsupported(format!("the type {}[]", found.arguments[1].name()))
-                .or_at(array.position as usize)
+                .or_at(array.place() as usize)
         })?;
-        let right = self.operand(right, wanted, array.position)?;
+        let right = self.operand(right, wanted, array.place())?;
         Ok(Expr::Quantified {
             quantifier,
             operator: found.function,
@@ -337,7 +354,7 @@ impl Binder<'_> {
             // Every branch compares with it, so it has a type before the first.
             Some(operand) => {
                 let bound = self.expression(operand)?;
-                Some((self.text_if_unknown(bound)?, operand.position))
+                Some((self.text_if_unknown(bound)?, operand.place()))
             }
             None => None,
         };
@@ -349,16 +366,16 @@ impl Binder<'_> {
                 Some(operand) => self.operator(
                     "=",
                     operand.clone(),
-                    (bound, condition.position),
-                    condition.position,
+                    (bound, condition.place()),
+                    condition.place(),
                 )?,
                 None => bound,
             };
-            conditions.push(self.boolean(bound, "CASE/WHEN", condition.position)?);
-            results.push((self.expression(result)?, result.position));
+            conditions.push(self.boolean(bound, "CASE/WHEN", condition.place())?);
+            results.push((self.expression(result)?, result.place()));
         }
         let otherwise = match &case.otherwise {
-            Some(otherwise) => (self.expression(otherwise)?, otherwise.position),
+            Some(otherwise) => (self.expression(otherwise)?, otherwise.place()),
             None => (Expr::literal(Value::Null, SqlType::Unknown), 0),
         };
         // PostgreSQL lets ELSE choose first.
@@ -385,8 +402,8 @@ impl Binder<'_> {
         } else {
             left_bound.column_type()
         };
-        let left = self.operand(left_bound, found.arguments[0], left.position)?;
-        let right = self.operand(right_bound, found.arguments[1], right.position)?;
+        let left = self.operand(left_bound, found.arguments[0], left.place())?;
+        let right = self.operand(right_bound, found.arguments[1], right.place())?;
         if left.sql_type() == column_type.sql_type {
             return Ok(Expr::NullIf {
                 equality: found.function,
@@ -431,7 +448,7 @@ impl Binder<'_> {
         let Some(element) = array.sql_type().element() else {
             return Err(PlanError::at(
                 SqlState::DATATYPE_MISMATCH,
-                operand.position as usize,
+                operand.place() as usize,
                 format!(
                     "cannot subscript type {} because it does not support subscripting",
                     array.sql_type().name()
@@ -439,17 +456,51 @@ impl Binder<'_> {
             ));
         };
         let bound = self.expression(index)?;
-        let bound = self.exactly(bound, SqlType::Int4, "array subscript", index.position)?;
-        let found =
-            functions::resolve_function("array_subscript", &[array.sql_type(), SqlType::Int4])
-                .map_err(|_| {
-                    PlanError::unsupported("an array subscript").or_at(position as usize)
-                })?;
-        Ok(Expr::Call {
-            function: found.function,
-            arguments: alloc::vec![array, bound],
-            column_type: ColumnType::plain(element),
-        })
+        let mut bound = self.exactly(bound, SqlType::Int4, "array subscript", index.place())?;
+        if is_vector(operand) {
+            // Vectors count from zero.
+            let one = Expr::literal(Value::Int4(1), SqlType::Int4);
+            let place = index.place();
+            bound = self.operator("+", (bound, place), (one, place), place)?;
+        }
+        let arguments = alloc::vec![(array, operand.place()), (bound, index.place())];
+        let mut call = self.plain_call("array_element", arguments, position)?;
+        if let Expr::Call { column_type, .. } = &mut call {
+            *column_type = ColumnType::plain(element);
+        }
+        Ok(call)
+    }
+
+    fn slice(
+        &mut self,
+        operand: &Syntax,
+        lower: Option<&Syntax>,
+        upper: Option<&Syntax>,
+        position: u32,
+    ) -> Result<Expr> {
+        let array = self.expression(operand)?;
+        if array.sql_type().element().is_none() || is_vector(operand) {
+            return Err(PlanError::at(
+                SqlState::DATATYPE_MISMATCH,
+                operand.place() as usize,
+                format!(
+                    "cannot subscript type {} because it does not support subscripting",
+                    array.sql_type().name()
+                ),
+            ));
+        }
+        let mut arguments = alloc::vec![(array, operand.place())];
+        for (bound, open) in [(lower, 1), (upper, i32::MAX)] {
+            arguments.push(match bound {
+                Some(bound) => {
+                    let place = bound.position;
+                    let bound = self.expression(bound)?;
+                    (self.exactly(bound, SqlType::Int4, "array subscript", place)?, place)
+                }
+                None => (Expr::literal(Value::Int4(open), SqlType::Int4), position),
+            });
+        }
+        self.plain_call("array_slice", arguments, position)
     }
 
     /// The clause that the innermost scope is in, for the time of `body`.
@@ -470,5 +521,27 @@ impl Binder<'_> {
 
     pub(super) fn clause(&self) -> Clause {
         self.scopes.last().map_or(Clause::Values, |scope| scope.clause)
+    }
+}
+
+/// Columns of the catalog whose type is `int2vector` or `oidvector`, which count from zero.
+fn is_vector(operand: &Syntax) -> bool {
+    const VECTORS: &[&str] = &[
+        "indkey",
+        "indoption",
+        "indclass",
+        "indcollation",
+        "proargtypes",
+        "tgattr",
+        "partattrs",
+        "partclass",
+        "partcollation",
+        "stxkeys",
+    ];
+    match &operand.kind {
+        ExprKind::Column(name) => {
+            name.parts.last().is_some_and(|part| VECTORS.contains(&&*part.name))
+        }
+        _ => false,
     }
 }

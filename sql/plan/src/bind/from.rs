@@ -40,7 +40,8 @@ impl Binder<'_> {
         let Some((first, rest)) = items.split_first() else { return Ok((Rel::OneRow, Vec::new())) };
         let (mut rel, mut entries) = self.table_ref(first)?;
         for item in rest {
-            let (right, right_entries, lateral) = self.right_side(item, &entries)?;
+            let (right, right_entries, lateral) =
+                self.right_side(item, &entries, JoinKind::Inner)?;
             let offset = rel.types().len() as u32;
             check_names(&entries, &right_entries)?;
             entries.extend(right_entries.into_iter().map(|entry| entry.shifted(offset)));
@@ -55,6 +56,7 @@ impl Binder<'_> {
         &mut self,
         item: &TableRef,
         left: &[Entry],
+        kind: JoinKind,
     ) -> Result<(Rel, Vec<Entry>, Lateral)> {
         if matches!(item, TableRef::Table { .. }) {
             let (rel, entries) = self.table_ref(item)?;
@@ -62,6 +64,7 @@ impl Binder<'_> {
         }
         let mut scope = Scope::new(left.to_vec(), Clause::FromFunction);
         scope.lateral = true;
+        scope.refuses_lateral = matches!(kind, JoinKind::Right | JoinKind::Full);
         self.scopes.push(scope);
         let (mut rel, entries) = self.table_ref(item)?;
         let used = self.scopes.pop().is_some_and(|scope| scope.used_from_inside);
@@ -270,14 +273,8 @@ impl Binder<'_> {
 
     fn join(&mut self, join: &JoinRef) -> Result<Named> {
         let (left, left_entries) = self.table_ref(&join.left)?;
-        let (right, right_entries, lateral) = self.right_side(&join.right, &left_entries)?;
-        if lateral == Lateral::Dependent && matches!(join.kind, JoinKind::Right | JoinKind::Full) {
-            return Err(PlanError::at(
-                SqlState::INVALID_COLUMN_REFERENCE,
-                join.position as usize,
-                "invalid reference to FROM-clause entry: the combining JOIN type must be INNER or LEFT for a LATERAL reference",
-            ));
-        }
+        let (right, right_entries, lateral) =
+            self.right_side(&join.right, &left_entries, join.kind)?;
         check_names(&left_entries, &right_entries)?;
         let offset = left.types().len() as u32;
         let right_entries: Vec<Entry> =

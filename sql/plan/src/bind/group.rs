@@ -207,9 +207,9 @@ impl Binder<'_> {
             }
         }
         let mut asked = Vec::with_capacity(groupings.len());
-        for (arguments, position) in groupings {
+        for arguments in groupings {
             let mut positions = Vec::with_capacity(arguments.len());
-            for argument in arguments {
+            for (argument, position) in arguments {
                 let key = keys.iter().position(|key| *key == argument).ok_or_else(|| {
                     PlanError::at(
                         SqlState::GROUPING_ERROR,

@@ -1,7 +1,7 @@
 //! INSERT.
 
 use super::Binder;
-use super::query::Unknowns;
+use super::query::{Unknowns, target_place};
 use super::scope::{Clause, Scope};
 use crate::error::{PlanError, Result};
 use crate::query::{OutputColumn, Query, Rel};
@@ -106,7 +106,7 @@ impl Binder<'_> {
                     "VALUES lists must all be the same length",
                 ));
             }
-            check_width(insert, columns.len(), row.len(), |index| row[index].position)?;
+            check_width(insert, columns.len(), row.len(), |index| row[index].place())?;
             let mut given: Vec<Option<Expr>> = alloc::vec![None; table.columns.len()];
             for (syntax, position) in row.iter().zip(columns) {
                 let position = usize::from(*position);
@@ -165,7 +165,7 @@ impl Binder<'_> {
             );
         }
         let query = self.query_with(source, Unknowns::Keep)?;
-        let place = |_| source.position;
+        let place = |index| target_place(source, index);
         check_width(insert, columns.len(), query.columns.len(), place)?;
         // Open types become the columns' own.
         let types: Vec<ColumnType> = query
@@ -180,15 +180,15 @@ impl Binder<'_> {
                 }
             })
             .collect();
-        let query = self.with_types(query, &types, source.position)?;
+        let query = self.with_types(query, &types, source)?;
         let mut given: Vec<Option<Expr>> = alloc::vec![None; table.columns.len()];
         for (index, position) in columns.iter().enumerate().take(types.len()) {
             let column = &table.columns[usize::from(*position)];
-            if !self.takes_value(column, insert.overriding, source.position)? {
+            if !self.takes_value(column, insert.overriding, place(index))? {
                 continue;
             }
             let value = Expr::Column { index: index as u32, column_type: types[index] };
-            let value = self.assign(value, column, source.position, "expression")?;
+            let value = self.assign(value, column, place(index), "expression")?;
             given[usize::from(*position)] = Some(value);
         }
         let mut values = Vec::with_capacity(given.len());
@@ -288,14 +288,14 @@ impl Binder<'_> {
                 ))
             }
             // A partial specification also matches a whole unique index, so its filter does not matter.
-            ConflictTarget::Columns { columns, .. } => {
+            ConflictTarget::Columns { columns, position: place, .. } => {
                 let mut positions = Vec::with_capacity(columns.len());
                 for column in columns {
                     let Some(name) = column.as_plain_column() else { return Err(no_match()) };
                     let position = table.column_position(&name.name).ok_or_else(|| {
                         PlanError::at(
                             SqlState::UNDEFINED_COLUMN,
-                            name.position as usize,
+                            *place as usize,
                             format!("column \"{}\" does not exist", name.name),
                         )
                     })?;

@@ -40,7 +40,6 @@ fn find(expression: &Expr) -> Option<(&str, Strength)> {
             Some((name, Strength::Strong)) => strong(name),
             _ => type_name.name.parts.last().map(|part| (&*part.name, Strength::Weak)),
         },
-        ExprKind::Bool(_) => Some(("bool", Strength::Weak)),
         ExprKind::Collate { operand, .. } => find(operand),
         ExprKind::Case(case) => match case.otherwise.as_ref().and_then(find) {
             Some((name, Strength::Strong)) => strong(name),

@@ -38,7 +38,7 @@ impl Binder<'_> {
                     (_, false) => ("IS UNKNOWN", Test::Unknown),
                     (_, true) => ("IS NOT UNKNOWN", Test::NotUnknown),
                 };
-                (self.boolean(bound, name, operand.position)?, test)
+                (self.boolean(bound, name, operand.place())?, test)
             }
         };
         Ok(Expr::Test { test, argument: Box::new(bound) })
@@ -65,8 +65,8 @@ impl Binder<'_> {
         let right_bound = self.expression(right)?;
         let found = resolve_operator("=", left_bound.sql_type(), right_bound.sql_type())
             .map_err(|error| Box::<PlanError>::from(error).or_at(position as usize))?;
-        let left = self.operand(left_bound, found.arguments[0], left.position)?;
-        let right = self.operand(right_bound, found.arguments[1], right.position)?;
+        let left = self.operand(left_bound, found.arguments[0], left.place())?;
+        let right = self.operand(right_bound, found.arguments[1], right.place())?;
         Ok(Expr::Distinct {
             equality: found.function,
             left: Box::new(left),
@@ -77,8 +77,8 @@ impl Binder<'_> {
 
     #[inline(never)]
     pub(super) fn like(&mut self, like: &Like, position: u32) -> Result<Expr> {
-        let operand = (self.expression(&like.operand)?, like.operand.position);
-        let mut pattern = (self.expression(&like.pattern)?, like.pattern.position);
+        let operand = (self.expression(&like.operand)?, like.operand.place());
+        let mut pattern = (self.expression(&like.pattern)?, like.pattern.place());
         let symbol = match (like.kind, like.negated) {
             (LikeKind::Like, false) => "~~",
             (LikeKind::Like, true) => "!~~",
@@ -95,9 +95,9 @@ impl Binder<'_> {
         if let Some(name) = function {
             let mut arguments = alloc::vec![pattern];
             if let Some(escape) = &like.escape {
-                arguments.push((self.expression(escape)?, escape.position));
+                arguments.push((self.expression(escape)?, escape.place()));
             }
-            pattern = (self.plain_call(name, arguments, position)?, like.pattern.position);
+            pattern = (self.plain_call(name, arguments, position)?, like.pattern.place());
         }
         self.operator(symbol, operand, pattern, position)
     }
@@ -105,10 +105,10 @@ impl Binder<'_> {
     #[inline(never)]
     pub(super) fn between(&mut self, between: &Between, position: u32) -> Result<Expr> {
         let Between { operand, low, high, negated, symmetric } = between;
-        let place = operand.position;
+        let place = operand.place();
         let value = self.expression(operand)?;
-        let low = (self.expression(low)?, low.position);
-        let high = (self.expression(high)?, high.position);
+        let low = (self.expression(low)?, low.place());
+        let high = (self.expression(high)?, high.place());
         let inside = self.range(&value, place, low.clone(), high.clone(), position)?;
         let inside = if *symmetric {
             let swapped = self.range(&value, place, high, low, position)?;
@@ -160,9 +160,9 @@ impl Binder<'_> {
             Some((found.arguments[0], found.arguments[1], found.function))
         });
         let Some((left, right, equality)) = common else {
-            return self.in_list_by_pairs((value, operand.position), elements, negated, position);
+            return self.in_list_by_pairs((value, operand.place()), elements, negated, position);
         };
-        let argument = self.operand(value, left, operand.position)?;
+        let argument = self.operand(value, left, operand.place())?;
         let mut cast = Vec::with_capacity(elements.len());
         for (element, place) in elements {
             cast.push(self.operand(element, right, place)?);

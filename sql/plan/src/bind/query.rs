@@ -229,22 +229,29 @@ impl Binder<'_> {
             || item.query.offset.is_some();
         if used && clothed {
             let clause = if item.query.order_by.is_empty() { "LIMIT" } else { "ORDER BY" };
-            return Err(PlanError::unsupported(format!("{clause} in a recursive query")));
+            let place = item.query.order_by.first().map(|key| key.expression.place());
+            let message = format!("{clause} in a recursive query is not implemented");
+            let error = PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+            return Err(match place {
+                Some(place) => error.or_at(place as usize),
+                None => error,
+            });
         }
         if step.columns.len() != types.len() {
             return Err(PlanError::syntax(
-                right.position as usize,
+                target_place(right, 0) as usize,
                 "each UNION query must have the same number of columns",
             ));
         }
         for (position, (found, wanted)) in step.columns.iter().zip(&types).enumerate() {
             let found = found.column_type.sql_type;
+            let place = target_place(right, position) as usize;
             let common = common_type(&[wanted.sql_type, found], "UNION")
-                .map_err(|error| Box::<PlanError>::from(error).or_at(right.position as usize))?;
+                .map_err(|error| Box::<PlanError>::from(error).or_at(place))?;
             if common != wanted.sql_type {
                 return Err(PlanError::at(
                     SqlState::DATATYPE_MISMATCH,
-                    left.position as usize,
+                    target_place(left, position) as usize,
                     format!(
                         "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
                         item.name.name,
@@ -256,7 +263,7 @@ impl Binder<'_> {
                 .hint("Cast the output of the non-recursive term to the correct type."));
             }
         }
-        let step = self.with_types(step, &types, right.position)?;
+        let step = self.with_types(step, &types, right)?;
         let body = if used {
             WithBody::Recursive { start: start.root, step: step.root, all }
         } else {
@@ -349,23 +356,25 @@ impl Binder<'_> {
         let name = set_name(operation);
         if left_bound.columns.len() != right_bound.columns.len() {
             return Err(PlanError::syntax(
-                right.position as usize,
+                target_place(right, 0) as usize,
                 format!("each {name} query must have the same number of columns"),
             ));
         }
         let mut types = Vec::with_capacity(left_bound.columns.len());
-        for (a, b) in left_bound.columns.iter().zip(&right_bound.columns) {
+        let pairs = left_bound.columns.iter().zip(&right_bound.columns);
+        for (position, (a, b)) in pairs.enumerate() {
             let (a, b) = (a.column_type, b.column_type);
             if a == b && (a.sql_type != SqlType::Unknown || unknowns == Unknowns::Keep) {
                 types.push(a);
                 continue;
             }
+            let place = target_place(right, position) as usize;
             let common = common_type(&[a.sql_type, b.sql_type], name)
-                .map_err(|error| Box::<PlanError>::from(error).or_at(right.position as usize))?;
+                .map_err(|error| Box::<PlanError>::from(error).or_at(place))?;
             types.push(ColumnType::plain(common));
         }
-        let left_bound = self.with_types(left_bound, &types, left.position)?;
-        let right_bound = self.with_types(right_bound, &types, right.position)?;
+        let left_bound = self.with_types(left_bound, &types, left)?;
+        let right_bound = self.with_types(right_bound, &types, right)?;
         let columns = left_bound
             .columns
             .into_iter()
@@ -385,14 +394,14 @@ impl Binder<'_> {
         &mut self,
         mut query: Query,
         types: &[ColumnType],
-        position: u32,
+        syntax: &syntax::Query,
     ) -> Result<Query> {
         for (index, to) in types.iter().enumerate() {
             let column = &mut query.columns[index];
             if column.column_type.sql_type == SqlType::Unknown && to.sql_type != SqlType::Unknown {
                 column.column_type = *to;
                 self.settle(&mut query.root, index, *to)
-                    .map_err(|error| error.or_at(position as usize))?;
+                    .map_err(|error| error.or_at(target_place(syntax, index) as usize))?;
             }
         }
         self.cast_columns(query, types)
@@ -491,7 +500,7 @@ impl Binder<'_> {
         columns: &[OutputColumn],
         name: &str,
     ) -> Result<Expr> {
-        let place = item.expression.position;
+        let place = item.expression.place();
         if let Some(index) = ordinal(&item.expression, columns.len(), "ORDER BY")? {
             return Ok(Expr::Column {
                 index: index as u32,
@@ -551,6 +560,26 @@ pub(super) const fn set_name(operation: SetOperation) -> &'static str {
         SetOperation::Union => "UNION",
         SetOperation::Intersect => "INTERSECT",
         SetOperation::Except => "EXCEPT",
+    }
+}
+
+/// Where the text of a query's column begins.
+pub(super) fn target_place(query: &syntax::Query, index: usize) -> u32 {
+    let mut query = query;
+    loop {
+        match &query.body {
+            QueryBody::Select(select) => {
+                return select
+                    .items
+                    .get(index)
+                    .or(select.items.last())
+                    .map_or(query.position, |item| item.expression.place());
+            }
+            QueryBody::Values(rows) => {
+                return rows[0].get(index).map_or(query.position, syntax::Expr::place);
+            }
+            QueryBody::Set { left, .. } => query = left,
+        }
     }
 }
 

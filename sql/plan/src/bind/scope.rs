@@ -151,6 +151,17 @@ impl Clause {
         matches!(self, Clause::SelectList | Clause::OrderBy | Clause::DistinctOn)
     }
 
+    /// Where no subquery may stand, and what PostgreSQL says then.
+    pub(super) const fn refuses_subqueries(self) -> Option<&'static str> {
+        match self {
+            Clause::Check => Some("cannot use subquery in check constraint"),
+            Clause::Default => Some("cannot use subquery in DEFAULT expression"),
+            Clause::CopyWhere => Some("cannot use subquery in COPY FROM WHERE condition"),
+            Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
+            _ => None,
+        }
+    }
+
     pub(super) const fn allows_sets(self) -> bool {
         matches!(self, Clause::SelectList | Clause::OrderBy | Clause::DistinctOn)
     }
@@ -175,10 +186,12 @@ pub(super) struct Scope {
     pub(super) aggregates: Vec<AggregateCall>,
     pub(super) windows: Vec<WindowCall>,
     pub(super) sets: Vec<SetFunction>,
-    pub(super) groupings: Vec<(Vec<Expr>, u32)>,
+    pub(super) groupings: Vec<Vec<(Expr, u32)>>,
     pub(super) named_windows: Vec<(Box<str>, syntax::Window)>,
     /// First place where each column of the row was named, for grouping errors.
     pub(super) named_at: Vec<(u32, u32)>,
+    /// Whether it is the left side of a join that may not depend on it.
+    pub(super) refuses_lateral: bool,
     /// Whether an inner query named one of its columns.
     pub(super) used_from_inside: bool,
 }
@@ -196,12 +209,15 @@ impl Scope {
             groupings: Vec::new(),
             named_windows: Vec::new(),
             named_at: Vec::new(),
+            refuses_lateral: false,
             used_from_inside: false,
         }
     }
 
     pub(super) fn note_named(&mut self, expression: &Expr, position: u32) {
-        if let Expr::Column { index, .. } = expression {
+        if self.clause != Clause::AggregateArgument
+            && let Expr::Column { index, .. } = expression
+        {
             self.named_at.push((*index, position));
         }
     }
@@ -394,9 +410,39 @@ pub(super) fn find_entry<'s>(
             return Ok((entry, level));
         }
     }
-    Err(PlanError::at(
+    Err(missing_entry(scopes, table, position))
+}
+
+/// Why a table's name means nothing here.
+fn missing_entry(scopes: &[Scope], table: &str, position: usize) -> Box<PlanError> {
+    let invalid = || {
+        PlanError::at(
+            SqlState::UNDEFINED_TABLE,
+            position,
+            format!("invalid reference to FROM-clause entry for table \"{table}\""),
+        )
+    };
+    let mut entries = outwards(scopes).flat_map(|(_, scope)| &scope.entries);
+    let aliased = entries.find(|entry| {
+        entry.table.as_ref().is_some_and(|schema| &*schema.name == table)
+            && entry.name.as_deref() != Some(table)
+    });
+    if let Some(alias) = aliased.and_then(|entry| entry.name.as_deref()) {
+        return invalid()
+            .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."));
+    }
+    let hidden = scopes.iter().any(|scope| {
+        scope.visibility == Visibility::Hidden
+            && scope.entries.iter().any(|entry| entry.name.as_deref() == Some(table))
+    });
+    if hidden {
+        return invalid().detail(format!(
+            "There is an entry for table \"{table}\", but it cannot be referenced from this part of the query."
+        ));
+    }
+    PlanError::at(
         SqlState::UNDEFINED_TABLE,
         position,
         format!("missing FROM-clause entry for table \"{table}\""),
-    ))
+    )
 }

@@ -109,7 +109,7 @@ impl Binder<'_> {
     pub(super) fn select_list(&mut self, items: &[SelectItem]) -> Result<Vec<Target>> {
         let mut targets = Vec::with_capacity(items.len());
         for item in items {
-            let position = item.expression.position;
+            let position = item.expression.place();
             if let ExprKind::Star(qualifier) = &item.expression.kind {
                 if item.alias.is_some() {
                     let message = "syntax error at or near \"AS\"";
@@ -397,8 +397,8 @@ fn check_distinct_order(
         if targets[known.target].hidden {
             let place = items
                 .iter()
-                .find(|item| item.expression.position == targets[known.target].position)
-                .map_or(targets[known.target].position, |item| item.expression.position);
+                .find(|item| item.expression.place() == targets[known.target].position)
+                .map_or(targets[known.target].position, |item| item.expression.place());
             return Err(PlanError::at(
                 SqlState::INVALID_COLUMN_REFERENCE,
                 place as usize,

@@ -11,7 +11,11 @@ use types::{ColumnType, SqlState, SqlType, Value};
 
 impl Binder<'_> {
     /// Binds a query inside an expression; the scopes open now are the ones around it.
-    fn inner_query(&mut self, query: &syntax::Query) -> Result<Query> {
+    fn inner_query(&mut self, query: &syntax::Query, position: u32) -> Result<Query> {
+        if let Some(message) = self.clause().refuses_subqueries() {
+            let state = SqlState::FEATURE_NOT_SUPPORTED;
+            return Err(PlanError::at(state, position as usize, message));
+        }
         self.query(query)
     }
 
@@ -21,13 +25,13 @@ impl Binder<'_> {
         Expr::Subquery { index, kind, column_type: answer }
     }
 
-    pub(super) fn exists(&mut self, query: &syntax::Query) -> Result<Expr> {
-        let query = self.inner_query(query)?;
+    pub(super) fn exists(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
+        let query = self.inner_query(query, position)?;
         Ok(self.push_subquery(query, SubqueryKind::Exists, ColumnType::plain(SqlType::Bool)))
     }
 
     pub(super) fn scalar_query(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
-        let query = self.inner_query(query)?;
+        let query = self.inner_query(query, position)?;
         let [column] = query.columns.as_slice() else {
             return Err(PlanError::syntax(
                 position as usize,
@@ -39,7 +43,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn array_query(&mut self, query: &syntax::Query, position: u32) -> Result<Expr> {
-        let query = self.inner_query(query)?;
+        let query = self.inner_query(query, position)?;
         let [column] = query.columns.as_slice() else {
             return Err(PlanError::syntax(
                 position as usize,
@@ -80,9 +84,9 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let mut left = Vec::with_capacity(fields.len());
         for field in fields {
-            left.push((self.expression(field)?, field.position));
+            left.push((self.expression(field)?, field.place()));
         }
-        let query = self.inner_query(query)?;
+        let query = self.inner_query(query, position)?;
         let place = position as usize;
         if left.len() != query.columns.len() {
             let message = if left.len() < query.columns.len() {
@@ -128,7 +132,7 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         // The number of rows is asked about by a scalar subquery over the same text, which raises 21000 or is NULL.
-        let counted = self.inner_query(query)?;
+        let counted = self.inner_query(query, position)?;
         let marker = Expr::literal(Value::Bool(true), SqlType::Bool);
         let width = ColumnType::plain(SqlType::Bool);
         let counted = Query {

@@ -153,13 +153,6 @@ impl Binder<'_> {
             let bound = binder.expression(syntax)?;
             binder.boolean(bound, "CHECK", syntax.position)
         })?;
-        if bound.needs_query() {
-            return Err(PlanError::at(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                syntax.position as usize,
-                "cannot use subquery in check constraint",
-            ));
-        }
         Ok(bound)
     }
 

@@ -149,12 +149,12 @@ impl Binder<'_> {
                 (ExprKind::Row(fields), true) => fields.iter().collect(),
                 (ExprKind::Scalar(_), true) if assignment.columns.len() > 1 => {
                     return Err(PlanError::unsupported("assignment of a subquery's row")
-                        .or_at(assignment.value.position as usize));
+                        .or_at(assignment.value.place() as usize));
                 }
                 (_, true) if assignment.columns.len() > 1 => {
                     return Err(PlanError::at(
                         SqlState::FEATURE_NOT_SUPPORTED,
-                        assignment.value.position as usize,
+                        assignment.value.place() as usize,
                         "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
                     ));
                 }
@@ -162,7 +162,7 @@ impl Binder<'_> {
             };
             if values.len() != assignment.columns.len() {
                 return Err(PlanError::syntax(
-                    assignment.value.position as usize,
+                    assignment.value.place() as usize,
                     "number of columns does not match number of values",
                 ));
             }

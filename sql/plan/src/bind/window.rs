@@ -223,7 +223,7 @@ impl Binder<'_> {
                     order = base.order;
                 }
             }
-            let frame = binder.frame(window.frame.as_ref(), &order)?;
+            let frame = binder.frame(window.frame.as_ref(), &order, window.position)?;
             Ok(Definition { partition, order, frame })
         })
     }
@@ -241,7 +241,12 @@ impl Binder<'_> {
         Err(PlanError::at(SqlState::WINDOWING_ERROR, window.position as usize, problem))
     }
 
-    fn frame(&mut self, frame: Option<&syntax::Frame>, order: &[SortKey]) -> Result<Frame> {
+    fn frame(
+        &mut self,
+        frame: Option<&syntax::Frame>,
+        order: &[SortKey],
+        window: u32,
+    ) -> Result<Frame> {
         let Some(frame) = frame else {
             return Ok(Frame {
                 units: FrameUnits::Range,
@@ -254,12 +259,12 @@ impl Binder<'_> {
         if frame.units == FrameUnits::Groups && order.is_empty() {
             return Err(PlanError::at(
                 SqlState::WINDOWING_ERROR,
-                frame.position as usize,
+                frame.positions[0] as usize,
                 "GROUPS mode requires an ORDER BY clause",
             ));
         }
-        let start = self.frame_bound(&frame.start, frame, order)?;
-        let end = self.frame_bound(&frame.end, frame, order)?;
+        let start = self.frame_bound(&frame.start, frame, order, window)?;
+        let end = self.frame_bound(&frame.end, frame, order, window)?;
         Ok(Frame { units: frame.units, start, end, exclude: frame.exclude })
     }
 
@@ -268,6 +273,7 @@ impl Binder<'_> {
         bound: &syntax::FrameBound,
         frame: &syntax::Frame,
         order: &[SortKey],
+        window: u32,
     ) -> Result<FrameBound> {
         let (offset, preceding) = match bound {
             syntax::FrameBound::UnboundedPreceding => return Ok(FrameBound::UnboundedPreceding),
@@ -282,7 +288,7 @@ impl Binder<'_> {
             bound.walk(&mut |part| names |= matches!(part, Expr::Column { .. }));
             names
         };
-        let place = offset.position;
+        let place = offset.place();
         if names_columns {
             let mode = match frame.units {
                 FrameUnits::Rows => "ROWS",
@@ -298,7 +304,7 @@ impl Binder<'_> {
         let expression = match frame.units {
             FrameUnits::Rows => self.exactly(bound, SqlType::Int8, "ROWS", place)?,
             FrameUnits::Groups => self.exactly(bound, SqlType::Int8, "GROUPS", place)?,
-            FrameUnits::Range => self.range_offset(bound, order, frame, place)?,
+            FrameUnits::Range => self.range_offset(bound, order, window, place)?,
         };
         Ok(if preceding {
             FrameBound::Preceding(expression)
@@ -312,13 +318,13 @@ impl Binder<'_> {
         &mut self,
         offset: Expr,
         order: &[SortKey],
-        frame: &syntax::Frame,
+        window: u32,
         place: u32,
     ) -> Result<Expr> {
         let [key] = order else {
             return Err(PlanError::at(
                 SqlState::WINDOWING_ERROR,
-                frame.position as usize,
+                window as usize,
                 "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
             ));
         };
@@ -346,8 +352,12 @@ impl Binder<'_> {
 
 fn check_bounds(frame: &syntax::Frame) -> Result<()> {
     use syntax::FrameBound as Bound;
+    let mut place = frame.positions[2];
     let problem = match (&frame.start, &frame.end) {
-        (Bound::UnboundedFollowing, _) => "frame start cannot be UNBOUNDED FOLLOWING",
+        (Bound::UnboundedFollowing, _) => {
+            place = frame.positions[1];
+            "frame start cannot be UNBOUNDED FOLLOWING"
+        }
         (_, Bound::UnboundedPreceding) => "frame end cannot be UNBOUNDED PRECEDING",
         (Bound::CurrentRow, Bound::Preceding(_)) => {
             "frame starting from current row cannot have preceding rows"
@@ -360,5 +370,5 @@ fn check_bounds(frame: &syntax::Frame) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    Err(PlanError::at(SqlState::WINDOWING_ERROR, frame.position as usize, problem))
+    Err(PlanError::at(SqlState::WINDOWING_ERROR, place as usize, problem))
 }

@@ -390,6 +390,25 @@ impl Parser<'_> {
             analyze = self.accept(Keyword::Analyze) || self.accept(Keyword::Analyse);
             verbose = self.accept(Keyword::Verbose);
         }
+        match self.keyword() {
+            Some(
+                Keyword::Select
+                | Keyword::Values
+                | Keyword::Table
+                | Keyword::With
+                | Keyword::Insert
+                | Keyword::Update
+                | Keyword::Delete
+                | Keyword::Execute,
+            ) => {}
+            Some(Keyword::Create) if self.at_keyword_ahead(1, Keyword::Table) => {}
+            Some(Keyword::Create) => {
+                self.advance();
+                return Err(self.unexpected());
+            }
+            None if self.at_mark(b'(') => {}
+            _ => return Err(self.unexpected()),
+        }
         let inner = self.statement()?;
         match inner {
             Statement::Select(_)

@@ -68,6 +68,7 @@ impl Parser<'_> {
         if !self.accept_all(&[Keyword::On, Keyword::Conflict]) {
             return Ok(None);
         }
+        let place = self.position();
         let target = if self.accept_mark(b'(') {
             let columns = self.list(|parser| {
                 let column = parser.expression()?;
@@ -78,7 +79,7 @@ impl Parser<'_> {
             })?;
             self.expect_mark(b')')?;
             let filter = self.where_clause()?.is_some();
-            ConflictTarget::Columns { columns, filter }
+            ConflictTarget::Columns { columns, filter, position: place }
         } else if self.accept_all(&[Keyword::On, Keyword::Constraint]) {
             ConflictTarget::Constraint(self.ident()?)
         } else {

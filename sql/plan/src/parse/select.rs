@@ -448,12 +448,15 @@ impl Parser<'_> {
             _ => return Ok(None),
         };
         self.advance();
-        let (start, end) = if self.accept(Keyword::Between) {
-            let start = self.frame_bound()?;
+        let between = self.accept(Keyword::Between);
+        let mut positions = [position, self.position(), position];
+        let start = self.frame_bound()?;
+        let end = if between {
             self.expect(Keyword::And)?;
-            (start, self.frame_bound()?)
+            positions[2] = self.position();
+            self.frame_bound()?
         } else {
-            (self.frame_bound()?, FrameBound::CurrentRow)
+            FrameBound::CurrentRow
         };
         let exclude = if self.accept(Keyword::Exclude) {
             if self.accept_all(&[Keyword::Current, Keyword::Row]) {
@@ -470,7 +473,7 @@ impl Parser<'_> {
         } else {
             FrameExclude::NoOthers
         };
-        Ok(Some(Frame { units, start, end, exclude, position }))
+        Ok(Some(Frame { units, start, end, exclude, positions }))
     }
 
     fn frame_bound(&mut self) -> Result<FrameBound> {

@@ -85,7 +85,7 @@ pub struct OnConflict {
 #[derive(Clone, Debug)]
 pub enum ConflictTarget {
     Any,
-    Columns { columns: Vec<Expr>, filter: bool },
+    Columns { columns: Vec<Expr>, filter: bool, position: u32 },
     Constraint(Ident),
 }
 

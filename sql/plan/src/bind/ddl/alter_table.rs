@@ -237,7 +237,10 @@ impl Binder<'_> {
                         ),
                     ));
                 }
-                let positions = key_positions(names, &table.columns)?;
+                for name in names {
+                    self.target_column(table, name)?;
+                }
+                let positions = key_positions(names, &table.columns, place)?;
                 let name = match &constraint.name {
                     Some(name) => {
                         if self.catalog.relation(&table.namespace, &name.name).is_some() {

@@ -127,8 +127,12 @@ impl Binder<'_> {
         for constraint in &column.constraints {
             let place = constraint.position as usize;
             match &constraint.kind {
-                ConstraintKind::NotNull => set_nullable(&mut nullable, false, column, place)?,
-                ConstraintKind::Null => set_nullable(&mut nullable, true, column, place)?,
+                ConstraintKind::NotNull => {
+                    set_nullable(&mut nullable, false, (column, &table.name), place)?
+                }
+                ConstraintKind::Null => {
+                    set_nullable(&mut nullable, true, (column, &table.name), place)?
+                }
                 ConstraintKind::Default(expression, range) => {
                     if schema.default.is_some() || sequence.is_some() {
                         return Err(twice("default values", column, &table.name, place));
@@ -154,7 +158,7 @@ impl Binder<'_> {
                     let generation =
                         if *always { Generation::Always } else { Generation::ByDefault };
                     sequence = Some((generation, options.clone()));
-                    set_nullable(&mut nullable, false, column, place)?;
+                    set_nullable(&mut nullable, false, (column, &table.name), place)?;
                 }
                 ConstraintKind::Generated => {
                     return Err(PlanError::unsupported("a generated column").or_at(place));
@@ -201,13 +205,6 @@ impl Binder<'_> {
             }
             error
         })?;
-        if bound.needs_query() {
-            return Err(PlanError::at(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                place as usize,
-                "cannot use subquery in DEFAULT expression",
-            ));
-        }
         self.assign(bound, column, place, "default expression")
     }
 
@@ -222,7 +219,7 @@ impl Binder<'_> {
             ConstraintKind::PrimaryKey(names) => {
                 let positions = match column {
                     Some(position) => alloc::vec![position as u16],
-                    None => key_positions(names, &definition.columns)?,
+                    None => key_positions(names, &definition.columns, place)?,
                 };
                 if definition.primary_key.is_some() {
                     return Err(PlanError::at(
@@ -289,13 +286,6 @@ impl Binder<'_> {
             let bound = binder.expression(expression)?;
             binder.boolean(bound, "CHECK", expression.position)
         })?;
-        if bound.needs_query() {
-            return Err(PlanError::at(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                expression.position as usize,
-                "cannot use subquery in check constraint",
-            ));
-        }
         let taken = |name: &str| table.checks.iter().any(|check| &*check.name == name);
         let name = match name {
             Some(name) => {
@@ -428,13 +418,16 @@ fn check_storable(column_type: ColumnType, name: &Ident) -> Result<()> {
 fn set_nullable(
     nullable: &mut Option<bool>,
     wanted: bool,
-    column: &ColumnDefinition,
+    (column, table): (&ColumnDefinition, &str),
     position: usize,
 ) -> Result<()> {
     if nullable.is_some_and(|known| known != wanted) {
         return Err(PlanError::syntax(
             position,
-            format!("conflicting NULL/NOT NULL declarations for column \"{}\"", column.name.name),
+            format!(
+                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{table}\"",
+                column.name.name
+            ),
         ));
     }
     *nullable = Some(wanted);
@@ -452,7 +445,11 @@ fn twice(what: &str, column: &ColumnDefinition, table: &str, position: usize) ->
 }
 
 /// Positions of the columns that a key names.
-pub(super) fn key_positions(names: &[Ident], columns: &[ColumnSchema]) -> Result<Vec<u16>> {
+pub(super) fn key_positions(
+    names: &[Ident],
+    columns: &[ColumnSchema],
+    constraint: usize,
+) -> Result<Vec<u16>> {
     check_key_width(names.len())?;
     let mut positions = Vec::with_capacity(names.len());
     for name in names {
@@ -462,14 +459,14 @@ pub(super) fn key_positions(names: &[Ident], columns: &[ColumnSchema]) -> Result
         let position = found.ok_or_else(|| {
             PlanError::at(
                 SqlState::UNDEFINED_COLUMN,
-                name.position as usize,
+                constraint,
                 format!("column \"{}\" named in key does not exist", name.name),
             )
         })? as u16;
         if positions.contains(&position) {
             return Err(PlanError::at(
                 SqlState::DUPLICATE_COLUMN,
-                name.position as usize,
+                constraint,
                 format!("column \"{}\" appears twice in primary key constraint", name.name),
             ));
         }

@@ -1,7 +1,6 @@
 //! Sequences. Source: PostgreSQL 15, `init_params`.
 
 use super::super::Binder;
-use super::create_table::key_positions;
 use crate::catalog::Relation;
 use crate::error::{PlanError, Result};
 use crate::statement::{Ddl, SequenceDefinition};
@@ -104,8 +103,7 @@ impl Binder<'_> {
             .hint("Specify OWNED BY table.column or OWNED BY NONE."));
         };
         let table = self.stored_table(&Name { parts: table.to_vec() })?;
-        let column = core::slice::from_ref(column);
-        let position = key_positions(column, &table.columns)?[0];
+        let position = self.target_column(&table, column)?;
         Ok((table.table_id, position))
     }
 
