@@ -123,13 +123,12 @@ pub fn from_local(micros: i64, zone: &TimeZone) -> Result<i64, ValueError> {
 /// Rounds to a number of digits after the second's point, halves away from zero.
 ///
 /// # Errors
-/// 22008 if it leaves the range.
+/// None: like PostgreSQL, rounding up at the end of the range may leave it.
 pub fn round_timestamp(micros: i64, digits: i32) -> Result<i64, ValueError> {
     if !timestamp_is_finite(micros) || digits >= 6 {
         return Ok(micros);
     }
-    let rounded = round_micros(micros, digits);
-    if timestamp_in_range(rounded) { Ok(rounded) } else { Err(timestamp_out_of_range()) }
+    Ok(round_micros(micros, digits))
 }
 
 /// Rounds the time part to a number of digits after the second's point.

@@ -31,7 +31,8 @@ pub use registry::{
     operators,
 };
 pub use resolve::{
-    Resolution, common_type, resolve_function, resolve_operator, resolve_prefix_operator,
+    CallTarget, Resolution, common_type, resolve_call, resolve_function, resolve_operator,
+    resolve_prefix_operator,
 };
 
 /// Why an expression has no value: SQLSTATE, message, detail and hint.

@@ -43,8 +43,10 @@ pub enum ArgumentType {
     Exactly(SqlType),
     /// Anything, each argument for itself (`"any"`).
     Any,
-    /// `anyelement`, `anynonarray`, `anycompatible`: anything, all such arguments of one type.
+    /// `anyelement`, `anycompatible`: anything, all such arguments of one type.
     AnyElement,
+    /// `anynonarray`: the same, but no array.
+    AnyNonArray,
     /// `anyarray`, `anycompatiblearray`: an array of that type.
     AnyArray,
 }
@@ -56,6 +58,7 @@ impl ArgumentType {
             ArgumentType::Exactly(sql_type) => sql_type.oid(),
             ArgumentType::Any => 2276,
             ArgumentType::AnyElement => 2283,
+            ArgumentType::AnyNonArray => 2776,
             ArgumentType::AnyArray => 2277,
         }
     }

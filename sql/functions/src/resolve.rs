@@ -1,7 +1,7 @@
 //! Which function or operator a name and operand types mean. Source: PostgreSQL 15 documentation, chapter 10 (type conversion), sections 10.2, 10.3, 10.5.
 
 use crate::EvalError;
-use crate::cast::{CastKind, find_cast};
+use crate::cast::{CastKind, CastMethod, find_cast};
 use crate::registry::{
     ArgumentType, FunctionDefinition, FunctionId, functions_named, operators_named,
 };
@@ -95,6 +95,7 @@ fn accepts(argument: ArgumentType, actual: SqlType) -> bool {
     match argument {
         ArgumentType::Exactly(wanted) => find_cast(actual, wanted, CastKind::Implicit).is_some(),
         ArgumentType::Any | ArgumentType::AnyElement => true,
+        ArgumentType::AnyNonArray => actual.element().is_none(),
         ArgumentType::AnyArray => actual.element().is_some() || actual == SqlType::Unknown,
     }
 }
@@ -110,7 +111,7 @@ fn element_type(candidate: &Candidate, actual: &[SqlType]) -> Option<Option<SqlT
     let mut polymorphic = false;
     for (argument, sql_type) in candidate.arguments.iter().zip(actual) {
         match argument {
-            ArgumentType::AnyElement => {
+            ArgumentType::AnyElement | ArgumentType::AnyNonArray => {
                 polymorphic = true;
                 elements.push(*sql_type);
             }
@@ -138,7 +139,7 @@ fn concrete(argument: ArgumentType, actual: SqlType, element: Option<SqlType>) -
             }
             other => other,
         }),
-        ArgumentType::AnyElement => element,
+        ArgumentType::AnyElement | ArgumentType::AnyNonArray => element,
         ArgumentType::AnyArray => array_of(element?),
     }
 }
@@ -276,9 +277,11 @@ fn by_known_type(
     if !actual.contains(&SqlType::Unknown) || known.any(|other| other != first) {
         return Err(Failure::Ambiguous);
     }
-    let mut kept = candidates
-        .into_iter()
-        .filter(|candidate| candidate.arguments.iter().all(|argument| accepts(*argument, first)));
+    let mut kept = candidates.into_iter().filter(|candidate| {
+        let assumed = alloc::vec![first; actual.len()];
+        candidate.arguments.iter().all(|argument| accepts(*argument, first))
+            && element_type(candidate, &assumed).is_some()
+    });
     match (kept.next(), kept.next()) {
         (Some(only), None) => Ok(Vec::from([only])),
         _ => Err(Failure::Ambiguous),
@@ -346,6 +349,35 @@ pub fn resolve_function(name: &str, actual: &[SqlType]) -> Result<Resolution, Ev
     let chosen =
         choose(candidates, actual).map_err(|failure| function_failure(name, actual, &failure))?;
     resolved(&chosen, actual).ok_or_else(|| function_failure(name, actual, &Failure::None))
+}
+
+/// What `name(types…)` is: a function, or a cast in the shape of one (`text(1)`, `float8('1')`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallTarget {
+    /// A function.
+    Function(Resolution),
+    /// An explicit cast of the one argument.
+    Cast(SqlType),
+}
+
+/// As [`resolve_function`], but a type's name with one argument is a cast if no function fits exactly and the conversion is a relabelling or goes
+/// through text (PostgreSQL's rule, section 10.3, step 3).
+///
+/// # Errors
+/// 42883 if there is none, 42725 if several are as good.
+pub fn resolve_call(name: &str, actual: &[SqlType]) -> Result<CallTarget, EvalError> {
+    if let [from] = *actual
+        && let Some(to) = crate::cast::type_named(name)
+        && !functions_named(name)
+            .iter()
+            .any(|function| function.arguments == [ArgumentType::Exactly(from)])
+    {
+        let method = find_cast(from, to, CastKind::Explicit);
+        if matches!(method, Some(CastMethod::Relabel | CastMethod::Text)) {
+            return Ok(CallTarget::Cast(to));
+        }
+    }
+    resolve_function(name, actual).map(CallTarget::Function)
 }
 
 fn operator_failure(symbol: &str, actual: &[SqlType], failure: &Failure) -> EvalError {

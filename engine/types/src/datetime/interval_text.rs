@@ -430,5 +430,5 @@ fn parse_iso(text: &str) -> Result<Interval, Fault> {
         any = true;
         rest = &rest[length + 1..];
     }
-    if any { sum.finish(false).ok_or(Fault::Field) } else { Err(Fault::Format) }
+    if any || in_time { sum.finish(false).ok_or(Fault::Field) } else { Err(Fault::Format) }
 }

@@ -252,6 +252,9 @@ struct Reading {
     special: Option<Special>,
     /// A word such as `T` that says what the next number is.
     time_follows: bool,
+    /// `J` in front of a Julian day number.
+    julian_follows: bool,
+    julian_days: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -298,6 +301,7 @@ pub(super) fn round_half_even(number: f64) -> i64 {
 impl Reading {
     fn date_known(&self) -> bool {
         self.day_of_year.is_some()
+            || self.julian_days.is_some()
             || self.year.is_some() && self.month.is_some() && self.day.is_some()
     }
 
@@ -464,6 +468,7 @@ impl Reading {
             "pm" => self.meridian = Some(Meridian::Pm),
             "bc" => self.before_christ = true,
             "ad" | "at" | "on" => {}
+            "j" | "jd" | "julian" => self.julian_follows = true,
             "allballs" => {
                 self.time = Some(Time { hour: 0, minute: 0, second: 0, micros: 0 });
                 self.zone_seconds = Some(0);
@@ -476,7 +481,9 @@ impl Reading {
                 self.zone_seconds = Some(match abbreviation_offset(word) {
                     Some(seconds) => seconds,
                     None if word.contains('/') || word.len() > 3 && word.contains(['+', '-']) => {
-                        TimeZone::parse(word).map_err(Fault::Zone)?.offset_seconds()
+                        TimeZone::parse(&word.to_ascii_lowercase())
+                            .map_err(Fault::Zone)?
+                            .offset_seconds()
                     }
                     None => TimeZone::parse(word).map_err(|_| Fault::Format)?.offset_seconds(),
                 });
@@ -538,6 +545,9 @@ impl Reading {
     }
 
     fn days(&mut self) -> Result<i64, Fault> {
+        if let Some(days) = self.julian_days {
+            return Ok(days);
+        }
         let mut year = self.year.ok_or(Fault::Format)?;
         if self.before_christ {
             if year <= 0 {
@@ -617,13 +627,20 @@ fn read(text: &str, settings: &TextSettings) -> Result<Meaning, Fault> {
     }
     for (kind, token) in &all {
         match kind {
+            Kind::Number if reading.julian_follows => {
+                reading.julian_follows = false;
+                let days: i64 = token.parse().map_err(|_| Fault::Format)?;
+                reading.julian_days = Some(days - 2_451_545);
+            }
             Kind::Number if reading.time_follows => {
                 reading.time_follows = false;
                 reading.place_run_together(token)?;
             }
             Kind::Number => {
                 let run_together = token.len() > 4 && !token.contains('.');
-                if reading.date_known()
+                if token.contains('.') && !reading.date_known() {
+                    reading.place_date(token, order)?;
+                } else if reading.date_known()
                     || run_together && !(reading.month.is_some() || reading.year.is_some())
                 {
                     reading.place_run_together(token)?;

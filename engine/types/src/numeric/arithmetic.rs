@@ -271,13 +271,9 @@ impl Numeric {
             NumericKind::Positive => {}
         }
         let before = i32::from(self.weight()) * DECIMALS_PER_DIGIT / 2 + 1;
-        let scale = if self.is_zero() {
-            SIGNIFICANT_DIGITS_MIN.max(i32::from(self.display_scale())).min(SCALE_MAX)
-        } else {
-            (SIGNIFICANT_DIGITS_MIN - before)
-                .max(i32::from(self.display_scale()))
-                .clamp(0, SCALE_MAX)
-        };
+        let scale = (SIGNIFICANT_DIGITS_MIN - before)
+            .max(i32::from(self.display_scale()))
+            .clamp(0, SCALE_MAX);
         Ok(self.sqrt_to_scale(scale))
     }
 

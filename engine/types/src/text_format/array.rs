@@ -91,6 +91,7 @@ pub fn parse_array(
             let mut element = String::new();
             let mut quoted = false;
             let mut kept = 0;
+            let mut closed = false;
             loop {
                 let Some((_, character)) = rest.next() else {
                     return Err(malformed(text, "Unexpected end of input."));
@@ -105,6 +106,7 @@ pub fn parse_array(
                         read_quoted(&mut rest, &mut element)
                             .ok_or_else(|| malformed(text, "Unexpected end of input."))?;
                         kept = element.len();
+                        closed = true;
                     }
                     '\\' => {
                         let Some((_, escaped)) = rest.next() else {
@@ -141,7 +143,7 @@ pub fn parse_array(
                     _ => {
                         element.push(character);
                         if !super::SPACE.contains(&character) {
-                            if quoted && kept == 0 {
+                            if closed {
                                 return Err(malformed(text, "Unexpected array element."));
                             }
                             kept = element.len();

@@ -64,6 +64,8 @@ pub fn append_float8(number: f64, out: &mut Vec<u8>) {
             }
         }
     }
+    let exact = |form: &mut Buffer80| write!(form, "{:.40e}", number.abs());
+    even_tie(&mut buffer, exact, |text| text.parse::<f64>().ok() == Some(number.abs()));
     append_scientific(number < 0.0, buffer.text(), 15, out);
 }
 
@@ -88,6 +90,8 @@ pub fn append_float4(number: f32, out: &mut Vec<u8>) {
             }
         }
     }
+    let exact = |form: &mut Buffer80| write!(form, "{:.40e}", number.abs());
+    even_tie(&mut buffer, exact, |text| text.parse::<f32>().ok() == Some(number.abs()));
     append_scientific(number.is_sign_negative(), buffer.text(), 6, out);
 }
 
@@ -162,6 +166,33 @@ impl Write for Buffer80 {
         room.copy_from_slice(text.as_bytes());
         self.used = end;
         Ok(())
+    }
+}
+
+/// If the number lies exactly between the last digit and the one below it, the even digit is taken, as PostgreSQL does.
+fn even_tie(
+    buffer: &mut Buffer,
+    write_exact: impl Fn(&mut Buffer80) -> core::fmt::Result,
+    reads_back: impl Fn(&str) -> bool,
+) {
+    let Some(end) = buffer.text().find('e') else { return };
+    let last = buffer.bytes[end - 1];
+    // A tie needs nearly all digits of the number, and an odd last one.
+    if end < 8 || last.is_multiple_of(2) {
+        return;
+    }
+    let mut exact = Buffer80::new();
+    if write_exact(&mut exact).is_err() {
+        return;
+    }
+    let text = exact.text();
+    let Some(rest) = text.get(end..).and_then(|tail| tail.split('e').next()) else { return };
+    let tie = rest.starts_with('5') && rest[1..].bytes().all(|digit| digit == b'0');
+    if tie && text.as_bytes()[end - 1] + 1 == last {
+        buffer.bytes[end - 1] = last - 1;
+        if !reads_back(buffer.text()) {
+            buffer.bytes[end - 1] = last;
+        }
     }
 }
 

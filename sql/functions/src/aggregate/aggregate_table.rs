@@ -2,7 +2,7 @@
 
 use super::states::*;
 use super::{AggregateDefinition, AggregateId, AggregateState};
-use crate::registry::ArgumentType::{self, Any, AnyArray, AnyElement, Exactly as E};
+use crate::registry::ArgumentType::{self, Any, AnyArray, AnyNonArray, Exactly as E};
 use alloc::boxed::Box;
 use types::SqlType as T;
 
@@ -20,7 +20,7 @@ const fn a(
 
 #[rustfmt::skip]
 pub(super) static AGGREGATES: [AggregateDefinition; 107] = [
-    a(2335, "array_agg", &[AnyElement], AnyArray, false, array_agg),
+    a(2335, "array_agg", &[AnyNonArray], AnyArray, false, array_agg),
     a(2100, "avg", &[E(T::Int8)], E(T::Numeric), true, avg_integer),
     a(2101, "avg", &[E(T::Int4)], E(T::Numeric), true, avg_integer),
     a(2102, "avg", &[E(T::Int2)], E(T::Numeric), true, avg_integer),

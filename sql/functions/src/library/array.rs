@@ -44,11 +44,12 @@ functions! {
         Ok(a.and_then(|a| position(a, wanted, 0)))
     }
     fn array_position_start(a: Option<&[Value]>, wanted: &Value, start: Option<i32>) -> Option<i32> {
+        let Some(a) = a else { return Ok(None) };
         let start = start.ok_or_else(|| EvalError::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,
             "initial position must not be null",
         ))?;
-        Ok(a.and_then(|a| position(a, wanted, (i64::from(start) - 1).max(0) as usize)))
+        Ok(position(a, wanted, (i64::from(start) - 1).max(0) as usize))
     }
     fn array_positions(a: Option<&[Value]>, wanted: &Value) -> Option<Vec<Value>> {
         Ok(a.map(|a| {

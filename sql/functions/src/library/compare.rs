@@ -147,10 +147,20 @@ extremes! {
     f64: float8larger float8smaller;
     &Numeric: numeric_larger numeric_smaller;
     &str: text_larger text_smaller;
-    Padded<'_>: bpchar_larger bpchar_smaller;
     Date: date_larger date_smaller;
     Stamp: timestamp_larger timestamp_smaller;
     Interval: interval_larger interval_smaller;
     Oid: oidlarger oidsmaller;
     &[Value]: array_larger array_smaller;
+}
+
+functions! {
+    fn bpchar_larger(a: &Value, b: &Value) -> Value {
+        let order = <Padded<'_>>::from_value(a)?.compare_with(<Padded<'_>>::from_value(b)?);
+        Ok(if order.is_ge() { a.clone() } else { b.clone() })
+    }
+    fn bpchar_smaller(a: &Value, b: &Value) -> Value {
+        let order = <Padded<'_>>::from_value(a)?.compare_with(<Padded<'_>>::from_value(b)?);
+        Ok(if order.is_le() { a.clone() } else { b.clone() })
+    }
 }

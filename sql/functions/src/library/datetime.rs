@@ -14,7 +14,7 @@ use types::datetime::{
     date_is_finite, date_to_timestamp, days_in_month, from_local, timestamp_in_range,
     timestamp_is_finite, timestamp_out_of_range, timestamp_to_date, to_local,
 };
-use types::time_zone::abbreviation_offset;
+use types::time_zone::{abbreviation_offset, parse_offset};
 use types::{Interval, SqlState, TimeZone, Value};
 
 #[cold]
@@ -184,7 +184,8 @@ fn between(a: Stamp, b: Stamp) -> Result<Interval, EvalError> {
     if !timestamp_is_finite(a.0) || !timestamp_is_finite(b.0) {
         return Err(overflow("cannot subtract infinite timestamps"));
     }
-    let micros = a.0.checked_sub(b.0).ok_or_else(interval_range)?;
+    // PostgreSQL 15 lets distances beyond 292,471 years wrap.
+    let micros = a.0.wrapping_sub(b.0);
     justify_hours(Interval { months: 0, days: 0, micros })
 }
 
@@ -208,9 +209,8 @@ fn age(a: i64, b: i64) -> Result<Interval, EvalError> {
         days -= 1;
     }
     while days < 0 {
-        // Borrow a month: the earlier date's for a positive age, the later's for a negative one.
-        let month = if negative { late_date } else { early_date };
-        days += days_in_month(month.year, month.month) as i32;
+        // Borrow the earlier date's month.
+        days += days_in_month(early_date.year, early_date.month) as i32;
         months -= 1;
     }
     let span = Interval { months, days, micros };
@@ -385,16 +385,22 @@ functions! {
         Ok(Timestamp(to_local(a.0, &context.settings.time_zone)))
     }
     fn timestamp_zone(name: &str, a: Timestamp) -> Timestamptz {
+        if !timestamp_is_finite(a.0) {
+            return Ok(Timestamptz(a.0));
+        }
         from_local(a.0, &zone_named(name)?).map(Timestamptz)
     }
     fn timestamptz_zone(name: &str, a: Timestamptz) -> Timestamp {
+        if !timestamp_is_finite(a.0) {
+            return Ok(Timestamp(a.0));
+        }
         Ok(Timestamp(to_local(a.0, &zone_named(name)?)))
     }
     fn timestamp_izone(offset: Interval, a: Timestamp) -> Timestamptz {
-        from_local(a.0, &zone_of_interval(offset)?).map(Timestamptz)
+        shifted_by(a.0, offset, -1).map(Timestamptz)
     }
     fn timestamptz_izone(offset: Interval, a: Timestamptz) -> Timestamp {
-        Ok(Timestamp(to_local(a.0, &zone_of_interval(offset)?)))
+        shifted_by(a.0, offset, 1).map(Timestamp)
     }
     fn now[context]() -> Timestamptz { Ok(Timestamptz(context.settings.transaction_micros)) }
     fn statement_timestamp[context]() -> Timestamptz { Ok(Timestamptz(context.statement_micros)) }
@@ -416,7 +422,7 @@ functions! {
     }
     fn make_timestamptz_at_timezone(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: f64, zone: &str) -> Timestamptz {
         let wall = clock_of((year, month, day), hour, minute, second)?;
-        from_local(wall, &zone_named(zone)?).map(Timestamptz)
+        from_local(wall, &zone_of_literal(zone)?).map(Timestamptz)
     }
     fn make_interval(years: i32, months: i32, weeks: i32, days: i32, hours: i32, minutes: i32, seconds: f64) -> Interval {
         interval_of([years, months, weeks, days, hours, minutes], seconds)
@@ -453,23 +459,46 @@ pub(super) fn zone_named(name: &str) -> Result<TimeZone, EvalError> {
     }
 }
 
-fn zone_of_interval(offset: Interval) -> Result<TimeZone, EvalError> {
-    let invalid = |what: &str| {
-        let mut text = Vec::new();
-        types::datetime::append_interval(offset, &mut text);
-        let shown: String = text.into_iter().map(char::from).collect();
+/// As [`zone_named`], but a signed number counts east, as in literals.
+fn zone_of_literal(name: &str) -> Result<TimeZone, EvalError> {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(EvalError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid input syntax for type numeric time zone: \"{name}\""),
+        )
+        .with_hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+    }
+    if !name.starts_with(['+', '-']) {
+        return zone_named(name);
+    }
+    parse_offset(name).and_then(TimeZone::fixed).ok_or_else(|| {
         EvalError::new(
             SqlState::INVALID_PARAMETER_VALUE,
-            format!("interval time zone \"{shown}\" {what}"),
+            format!("numeric time zone \"{name}\" out of range"),
         )
-    };
-    if offset.months != 0 || offset.days != 0 {
-        return Err(invalid("must not include months or days"));
+    })
+}
+
+/// Microseconds east of UTC that an interval means as a zone.
+fn offset_of_interval(offset: Interval) -> Result<i64, EvalError> {
+    if offset.months == 0 && offset.days == 0 {
+        return Ok(offset.micros / MICROS_PER_SECOND * MICROS_PER_SECOND);
     }
-    i32::try_from(offset.micros / MICROS_PER_SECOND)
-        .ok()
-        .and_then(TimeZone::fixed)
-        .ok_or_else(|| invalid("is out of range"))
+    let mut text = Vec::new();
+    types::datetime::append_interval(offset, &mut text);
+    let shown: String = text.into_iter().map(char::from).collect();
+    Err(EvalError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("interval time zone \"{shown}\" must not include months or days"),
+    ))
+}
+
+fn shifted_by(micros: i64, offset: Interval, sign: i64) -> Result<i64, EvalError> {
+    if !timestamp_is_finite(micros) {
+        return Ok(micros);
+    }
+    let shift = offset_of_interval(offset)?.checked_mul(sign);
+    checked_timestamp(shift.and_then(|shift| micros.checked_add(shift)))
 }
 
 fn from_epoch(seconds: f64) -> Result<i64, EvalError> {
@@ -494,7 +523,8 @@ fn from_epoch(seconds: f64) -> Result<i64, EvalError> {
 }
 
 fn date_of(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
-    let invalid = |kind: &str| overflow(format!("date {kind}: {year}-{month:02}-{day:02}"));
+    let shown = year.checked_add(i32::from(year < 0)).unwrap_or(year);
+    let invalid = |kind: &str| overflow(format!("date {kind}: {shown}-{month:02}-{day:02}"));
     let astronomical = if year < 0 { year.checked_add(1) } else { Some(year).filter(|y| *y != 0) };
     let Some(astronomical) = astronomical else {
         return Err(invalid("field value out of range"));
@@ -511,8 +541,10 @@ fn date_of(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
 
 fn clock_of(date: (i32, i32, i32), hour: i32, minute: i32, second: f64) -> Result<i64, EvalError> {
     let (year, month, day) = date;
+    // This function shows the year as it was given, make_date as it counts.
     let days = date_of(year, month, day).map_err(|error| {
-        let message = error.message.replace("out of range:", "out of range:");
+        let counted = format!(": {}-", year.saturating_add(i32::from(year < 0)));
+        let message = error.message.replacen(&counted, &format!(": {year}-"), 1);
         EvalError { message: message.into(), ..error }
     })?;
     let micros = libm::rint(second * 1e6);

@@ -69,6 +69,21 @@ fn field_of(name: &str) -> Option<Field> {
     })
 }
 
+impl Field {
+    /// Whether it is a unit that time is counted in, rather than a way to number days.
+    const fn truncates(self) -> bool {
+        !matches!(
+            self,
+            Field::Julian
+                | Field::IsoYear
+                | Field::DayOfWeek
+                | Field::IsoDayOfWeek
+                | Field::DayOfYear
+                | Field::Epoch
+        )
+    }
+}
+
 fn lower(name: &str) -> alloc::string::String {
     name.to_lowercase()
 }
@@ -202,12 +217,12 @@ fn timestamp_field(
 ) -> Result<Answer, EvalError> {
     let sql_type = if zone.is_some() { SqlType::Timestamptz } else { SqlType::Timestamp };
     let field = field_of(name).ok_or_else(|| not_recognized(name, sql_type))?;
+    if !timestamp_is_finite(wall) {
+        return Ok(infinite(field, wall != TIMESTAMP_INFINITY));
+    }
     let zoned = matches!(field, Field::Timezone | Field::TimezoneHour | Field::TimezoneMinute);
     if zoned && zone.is_none() {
         return Err(not_supported(name, sql_type));
-    }
-    if !timestamp_is_finite(wall) {
-        return Ok(infinite(field, wall != TIMESTAMP_INFINITY));
     }
     let days = wall.div_euclid(MICROS_PER_DAY);
     let time = wall.rem_euclid(MICROS_PER_DAY);
@@ -290,10 +305,12 @@ fn of_interval(name: &str, span: Interval) -> Result<Answer, EvalError> {
 
 /// The wall clock cut to a field.
 fn truncate(name: &str, wall: i64, sql_type: SqlType) -> Result<i64, EvalError> {
-    let field = field_of(name).ok_or_else(|| not_recognized(name, sql_type))?;
     if !timestamp_is_finite(wall) {
         return Ok(wall);
     }
+    let field = field_of(name)
+        .filter(|field| field.truncates())
+        .ok_or_else(|| not_recognized(name, sql_type))?;
     let days = wall.div_euclid(MICROS_PER_DAY);
     let date = DateParts::of_days(days);
     let first_of = |year: i32, month: u32| DateParts { year, month, day: 1 }.to_days();
@@ -337,7 +354,9 @@ fn truncate_zoned(name: &str, instant: i64, zone: &TimeZone) -> Result<i64, Eval
 }
 
 fn truncate_interval(name: &str, span: Interval) -> Result<Interval, EvalError> {
-    let field = field_of(name).ok_or_else(|| not_recognized(name, SqlType::Interval))?;
+    let field = field_of(name)
+        .filter(|field| field.truncates())
+        .ok_or_else(|| not_recognized(name, SqlType::Interval))?;
     let months = |unit: i32| Interval { months: span.months / unit * unit, days: 0, micros: 0 };
     let micros = |unit: i64| Interval { micros: span.micros / unit * unit, ..span };
     Ok(match field {
@@ -424,6 +443,9 @@ functions! {
         truncate_zoned(name, a.0, &context.settings.time_zone).map(Timestamptz)
     }
     fn timestamptz_trunc_zone(name: &str, a: Timestamptz, zone: &str) -> Timestamptz {
+        if !timestamp_is_finite(a.0) {
+            return Ok(a);
+        }
         truncate_zoned(name, a.0, &zone_named(zone)?).map(Timestamptz)
     }
     fn interval_trunc(name: &str, a: Interval) -> Interval { truncate_interval(name, a) }

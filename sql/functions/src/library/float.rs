@@ -175,9 +175,9 @@ functions! {
         let tangent = finite(a).map(real::tan)?;
         Ok(1.0 / tangent)
     }
-    fn dasin(a: f64) -> f64 { within_one(a).map(libm::asin) }
-    fn dacos(a: f64) -> f64 { within_one(a).map(libm::acos) }
-    fn datan(a: f64) -> f64 { Ok(libm::atan(a)) }
+    fn dasin(a: f64) -> f64 { within_one(a).map(real::asin) }
+    fn dacos(a: f64) -> f64 { within_one(a).map(real::acos) }
+    fn datan(a: f64) -> f64 { Ok(real::atan(a)) }
     fn datan2(a: f64, b: f64) -> f64 { Ok(libm::atan2(a, b)) }
     fn dsinh(a: f64) -> f64 { Ok(libm::sinh(a)) }
     fn dcosh(a: f64) -> f64 { Ok(libm::cosh(a)) }
@@ -263,17 +263,15 @@ fn bucket(a: f64, low: f64, high: f64, count: i32) -> Result<i32, EvalError> {
         return Err(bucket_error("lower and upper bounds must be finite"));
     }
     let last = || count.checked_add(1).ok_or_else(|| EvalError::out_of_range("integer"));
-    let place = |share: f64| -> Result<i32, EvalError> {
-        let whole = libm::floor(share * f64::from(count)).min(f64::from(count) - 1.0).max(0.0);
-        Ok(whole as i32 + 1)
-    };
-    // Halving both sides keeps the distance of far bounds finite.
-    let share = |from: f64, to: f64| {
-        if (to - from).is_finite() {
+    // Halving both sides keeps the distance of far bounds finite. The last share may round up to the whole.
+    let place = |from: f64, to: f64| -> Result<i32, EvalError> {
+        let share = if (to - from).is_finite() {
             (a - from) / (to - from)
         } else {
             (a / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0)
-        }
+        };
+        let whole = share * f64::from(count);
+        (whole as i32).checked_add(1).ok_or_else(|| EvalError::out_of_range("integer"))
     };
     if low < high {
         if a < low {
@@ -281,7 +279,7 @@ fn bucket(a: f64, low: f64, high: f64, count: i32) -> Result<i32, EvalError> {
         } else if a >= high {
             last()
         } else {
-            place(share(low, high))
+            place(low, high)
         }
     } else if low > high {
         if a > low {
@@ -289,7 +287,7 @@ fn bucket(a: f64, low: f64, high: f64, count: i32) -> Result<i32, EvalError> {
         } else if a <= high {
             last()
         } else {
-            place(share(low, high))
+            place(low, high)
         }
     } else {
         Err(bucket_error("lower bound cannot equal upper bound"))

@@ -179,9 +179,9 @@ fn bucket(a: &Numeric, low: &Numeric, high: &Numeric, count: i32) -> Result<i32,
     let last = || count.checked_add(1).ok_or_else(|| EvalError::out_of_range("integer"));
     let position = |distance: Numeric, width: Numeric| -> Result<i32, EvalError> {
         let scaled = distance.mul(&Numeric::from_i128(i128::from(count)))?;
-        let whole = scaled.div_truncated(&width)?;
-        let whole = whole.to_i128().unwrap_or(0).min(i128::from(count) - 1);
-        i32::try_from(whole + 1).map_err(|_| EvalError::out_of_range("integer"))
+        // Rounded as a quotient is, so that the last share may become the whole.
+        let whole = scaled.div(&width)?.floor()?.add(&Numeric::from_i128(1))?;
+        to_integer(&whole, "integer")
     };
     match low.cmp(high) {
         core::cmp::Ordering::Equal => Err(bucket_error("lower bound cannot equal upper bound")),

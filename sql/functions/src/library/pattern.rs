@@ -43,6 +43,8 @@ fn like(text: &[u8], pattern: &[u8], one: fn(u8) -> usize) -> Result<bool, EvalE
                 true
             }
             Some(b'_') => false,
+            // At the end of the text nobody looks at what the escape escapes.
+            Some(b'\\') if at >= text.len() => false,
             Some(b'\\') => {
                 let literal = pattern.get(in_pattern + 1).ok_or_else(ends_with_escape)?;
                 let same = text.get(at) == Some(literal);

@@ -11,7 +11,6 @@ struct Pair {
 }
 
 const LN_2: Pair = Pair { high: 6.931471805599453e-1, low: 2.3190468138462996e-17 };
-const LN_10: Pair = Pair { high: 2.302585092994046, low: -2.1707562233822494e-16 };
 
 fn two_sum(a: f64, b: f64) -> Pair {
     let high = a + b;
@@ -138,7 +137,17 @@ pub(super) fn log10(x: f64) -> f64 {
     if !x.is_finite() || x <= 0.0 {
         return libm::log10(x);
     }
-    ln_pair(x).div(LN_10).value()
+    // The C library splits off the power of two and multiplies; its last digit is reproduced rather than the exact one.
+    const LOG10_2_HIGH: f64 = 3.010_299_956_636_117_713_06e-1;
+    const LOG10_2_LOW: f64 = 3.694_239_077_158_930_786_16e-13;
+    const LOG10_E: f64 = 4.342_944_819_032_518_166_68e-1;
+    let (mantissa, exponent) = libm::frexp(x);
+    let exponent = exponent - 1;
+    let below_one = exponent < 0;
+    let whole = f64::from(exponent + i32::from(below_one));
+    let reduced = if below_one { mantissa } else { mantissa * 2.0 };
+    let low = whole * LOG10_2_LOW + LOG10_E * ln(reduced);
+    low + whole * LOG10_2_HIGH
 }
 
 /// a^b for finite numbers; a negative base has an integer exponent.
@@ -165,17 +174,109 @@ pub(super) fn cbrt(x: f64) -> f64 {
     libm::cbrt(x)
 }
 
-/// The sine of a finite number.
+/// π/2 in four parts, so that a large argument keeps its digits.
+const HALF_PI: [f64; 4] = [
+    1.570_796_326_794_896_6,
+    6.123_233_995_736_766e-17,
+    -1.497_384_904_859_16e-33,
+    4.320_574_262_296_449e-50,
+];
+
+/// Beyond this the reduction below would lose digits.
+const REDUCTION_MAX: f64 = 1e15;
+
+/// The argument less a multiple of π/2, and that multiple modulo four.
+fn reduced(x: f64) -> (Pair, u8) {
+    let multiple = libm::rint(x / HALF_PI[0]);
+    let mut rest = Pair::of(x);
+    for part in HALF_PI {
+        rest = rest.add(two_product(-multiple, part));
+    }
+    (rest, (multiple.rem_euclid(4.0)) as u8)
+}
+
+/// Sine and cosine of a small argument by their series.
+fn sine_cosine(x: Pair) -> (Pair, Pair) {
+    let square = x.mul(x);
+    let series = |first: Pair, start: f64| {
+        let (mut term, mut sum, mut count) = (first, first, start);
+        for _ in 0..14 {
+            term = term.mul(square).div(Pair::of(-(count * (count + 1.0))));
+            sum = sum.add(term);
+            count += 2.0;
+        }
+        sum
+    };
+    (series(x, 2.0), series(Pair::of(1.0), 1.0))
+}
+
+fn sine_cosine_of(x: f64) -> (Pair, Pair) {
+    let (rest, quadrant) = reduced(x);
+    let (sine, cosine) = sine_cosine(rest);
+    match quadrant {
+        0 => (sine, cosine),
+        1 => (cosine, sine.negate()),
+        2 => (sine.negate(), cosine.negate()),
+        _ => (cosine.negate(), sine),
+    }
+}
+
+/// The sine of a number that is not infinite.
 pub(super) fn sin(x: f64) -> f64 {
-    libm::sin(x)
+    if x.is_nan() || x.abs() > REDUCTION_MAX || x.abs() < 1e-8 {
+        return libm::sin(x);
+    }
+    sine_cosine_of(x).0.value()
 }
 
-/// The cosine of a finite number.
+/// The cosine of a number that is not infinite.
 pub(super) fn cos(x: f64) -> f64 {
-    libm::cos(x)
+    if x.is_nan() || x.abs() > REDUCTION_MAX {
+        return libm::cos(x);
+    }
+    sine_cosine_of(x).1.value()
 }
 
-/// The tangent of a finite number.
+/// The tangent of a number that is not infinite.
 pub(super) fn tan(x: f64) -> f64 {
-    libm::tan(x)
+    if x.is_nan() || x.abs() > REDUCTION_MAX || x.abs() < 1e-8 {
+        return libm::tan(x);
+    }
+    let (sine, cosine) = sine_cosine_of(x);
+    sine.div(cosine).value()
+}
+
+/// The arc tangent: one Newton step from the machine's answer.
+pub(super) fn atan(x: f64) -> f64 {
+    let guess = libm::atan(x);
+    if !x.is_finite() || guess.abs() < 1e-8 || x.abs() > 1e15 {
+        return guess;
+    }
+    let (sine, cosine) = sine_cosine_of(guess);
+    let x = Pair::of(x);
+    let top = x.mul(cosine).add(sine.negate());
+    let step = top.div(cosine.add(x.mul(sine)));
+    Pair::of(guess).add(step).value()
+}
+
+/// The arc sine of a number of magnitude at most one.
+pub(super) fn asin(x: f64) -> f64 {
+    let guess = libm::asin(x);
+    if x.is_nan() || x.abs() == 1.0 || x.abs() < 1e-8 {
+        return guess;
+    }
+    let (sine, cosine) = sine_cosine_of(guess);
+    let step = Pair::of(x).add(sine.negate()).div(cosine);
+    Pair::of(guess).add(step).value()
+}
+
+/// The arc cosine of a number of magnitude at most one.
+pub(super) fn acos(x: f64) -> f64 {
+    let guess = libm::acos(x);
+    if x.is_nan() || x.abs() == 1.0 {
+        return guess;
+    }
+    let (sine, cosine) = sine_cosine_of(guess);
+    let step = cosine.add(Pair::of(-x)).div(sine);
+    Pair::of(guess).add(step).value()
 }

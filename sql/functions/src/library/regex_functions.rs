@@ -229,12 +229,14 @@ impl Search<'_> {
     fn find(&self) -> Result<(Vec<char>, Option<Span>), EvalError> {
         let regex = Regex::new(self.pattern, self.options)?;
         let text = characters(self.text);
-        if self.group > regex.group_count() {
+        // Without groups the whole match counts as the first one.
+        let group = if regex.group_count() == 0 && self.group == 1 { 0 } else { self.group };
+        if group > regex.group_count() {
             return Ok((text, None));
         }
         let found = all_matches(&regex, &text, self.start - 1);
         let Some(&whole) = found.get(self.nth - 1) else { return Ok((text, None)) };
-        let span = match self.group {
+        let span = match group {
             0 => Some(whole),
             group => regex.groups(&text, whole)?.get(group - 1).copied().flatten(),
         };

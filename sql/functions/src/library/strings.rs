@@ -96,44 +96,42 @@ functions! {
         }
         Ok(quoted_literal(&as_text(value, context)?))
     }
-    fn pg_size_pretty(bytes: i64) -> String { Ok(pretty(bytes)) }
+    fn pg_size_pretty(bytes: i64) -> String { Ok(pretty(i128::from(bytes))) }
     fn pg_size_pretty_numeric(bytes: &Numeric) -> String { pretty_numeric(bytes) }
 }
 
-/// Bytes shown in the largest unit that leaves fewer than ten thousand, halves rounded away from zero.
-fn pretty(bytes: i64) -> String {
-    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-    let negative = bytes < 0;
-    let magnitude = bytes.unsigned_abs();
-    let mut unit = 0;
-    // One bit more than shown is kept until the end, for the rounding.
-    let mut halves = magnitude.saturating_mul(2);
-    if magnitude >= 10 * 1024 {
-        halves = magnitude >> 9;
-        unit = 1;
-        while halves.div_ceil(2) > 10 * 1024 - 1
-            && unit + 1 < UNITS.len()
-            && halves >= 20 * 1024 - 1
-        {
-            halves >>= 10;
-            unit += 1;
-        }
+const SIZE_UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+/// From this size on the next unit is used.
+const SIZE_UNIT_MAX: i128 = 10 * 1024;
+
+/// Bytes shown in the largest unit that leaves less than ten thousand and some, halves rounded away from zero.
+fn pretty(bytes: i128) -> String {
+    if bytes.abs() < SIZE_UNIT_MAX {
+        return format!("{bytes} bytes");
     }
-    let shown = if unit == 0 { magnitude } else { halves.div_ceil(2) };
-    let sign = if negative { "-" } else { "" };
-    format!("{sign}{shown} {}", UNITS[unit])
+    // One bit more than shown is kept until the end, for the rounding.
+    let mut halves = bytes / 512;
+    let mut unit = 1;
+    while halves.abs() >= SIZE_UNIT_MAX * 2 - 1 && unit + 1 < SIZE_UNITS.len() {
+        halves /= 1024;
+        unit += 1;
+    }
+    let rounded = (halves + halves.signum()) / 2;
+    format!("{rounded} {}", SIZE_UNITS[unit])
 }
 
 fn pretty_numeric(bytes: &Numeric) -> Result<String, EvalError> {
-    if !bytes.is_finite() {
+    let limit = Numeric::from_i128(SIZE_UNIT_MAX);
+    if bytes.clone().abs() < limit {
         return Ok(format!("{} bytes", super::numeric::text(bytes)));
     }
-    match bytes.to_i128().and_then(|whole| i64::try_from(whole).ok()) {
-        Some(whole) if bytes.is_integer() || whole.unsigned_abs() >= 10 * 1024 => Ok(pretty(whole)),
-        Some(_) => Ok(format!("{} bytes", super::numeric::text(bytes))),
+    if !bytes.is_finite() {
+        return Ok(format!("{} PB", super::numeric::text(bytes)));
+    }
+    match bytes.truncated(0).to_i128() {
+        Some(whole) => Ok(pretty(whole)),
         None => {
-            let unit = Numeric::from_i128(1 << 50);
-            let shown = bytes.div(&unit)?.rounded(0);
+            let shown = bytes.div(&Numeric::from_i128(1 << 50))?.rounded(0);
             Ok(format!("{} PB", super::numeric::text(&shown)))
         }
     }

@@ -365,6 +365,9 @@ impl Parser {
                 } else {
                     Some(least)
                 };
+                if self.peek().is_none() {
+                    return Err(invalid("braces {} not balanced"));
+                }
                 if self.peek() != Some('}') {
                     return Err(invalid("invalid repetition count(s)"));
                 }
