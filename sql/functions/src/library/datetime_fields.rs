@@ -324,7 +324,7 @@ fn truncate(name: &str, wall: i64, sql_type: SqlType) -> Result<i64, EvalError> 
         _ => None,
     };
     if let Some(unit) = unit {
-        return Ok(wall - wall.rem_euclid(unit));
+        return wall.checked_sub(wall.rem_euclid(unit)).ok_or_else(timestamp_out_of_range);
     }
     let year = date.year;
     let first = match field {
