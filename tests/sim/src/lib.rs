@@ -1,1 +1,33 @@
-//! sim
+//! A simulated world for the engine: everything of `platform` in memory, on virtual time, from one seed.
+//!
+//! **Real**: the code under test, and [`runtime::Executor`], which polls its tasks here in an order drawn from the seed. **Simulated**: the disk
+//! with all that a crash may do to it, background jobs, the clocks, timers, the mesh between cores. Sockets are refused: nothing below `net` opens one.
+//!
+//! ```text
+//! World::step ── poll one ready task of one core ─┐        ┌─ end of its turn: hooks, then mesh and disk submissions leave
+//!             └─ run the next event ◀── one heap on virtual time, ties by seed ◀┘
+//! ```
+//! - One thread runs at a time. A background job runs in one piece, or as a thread of its own that holds the baton from one disk operation to the
+//!   next, so that the shards' work comes in between.
+//! - Every change of the disk is a **disk event**, counted from the start of the world. [`World::crash_at`] freezes the world at one;
+//!   [`World::watch_crash_points`] hands out what the disk could hold just before each, at the cost of a few reference counts, so that one run of a
+//!   workload gives as many crashes as it has events.
+//! - Everything is folded into [`World::trace`]: two runs of one seed that differ are a bug of the code under test or of this crate.
+
+mod background;
+mod block_io;
+mod clock;
+mod disk;
+mod event_queue;
+mod faults;
+mod image;
+mod machine;
+mod mesh;
+mod network;
+mod spawner;
+mod trace_hash;
+mod world;
+
+pub use faults::{Fault, FaultKind, Faults};
+pub use image::{CrashPoint, Image, Survival};
+pub use world::{Stopped, World, WorldOptions};
