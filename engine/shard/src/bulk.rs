@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use accord::{Footprint, Installs, Outcome, View, Workload};
-use platform::{JobClass, run_job};
 use storage::sealed::SealedFiles;
 use types::Timestamp;
 
@@ -115,29 +114,12 @@ impl ShardClient {
         let shard_count = inner.placement.shard_count();
         let reached = inner.placement.participants(&footprint);
         assert_eq!(reached.count(), u32::from(shard_count), "a bulk write holds whole tables");
-        let files = Arc::new(files);
-        let sealed = inner.shared.sealed.hold(Arc::clone(&files), shard_count);
+        let sealed = inner.shared.sealed.hold(Arc::new(files), shard_count);
         let result = self.submit(footprint, Arc::new(Publishing { workload, sealed })).await;
-        match &result {
-            // Whether it took effect is not known: the next start decides by the log.
-            Ok(_) | Err(ShardError::Stopped(_)) => {}
-            Err(_) => {
-                inner.shared.sealed.forget(sealed);
-                self.remove_sealed(files).await;
-            }
+        // Where it is not known whether it took effect the files stay: the next start decides by the log.
+        if !matches!(&result, Ok(_) | Err(ShardError::Stopped(_))) {
+            inner.shared.sealed.forget(sealed);
         }
         result
-    }
-
-    /// Removes the files of a bulk write that is given up. What cannot be removed now is removed by the next start.
-    pub async fn remove_sealed(&self, files: Arc<SealedFiles>) {
-        let Some(files) = Arc::into_inner(files) else { return };
-        let directory = self.shard().tree().directory();
-        let background = self.shard().background();
-        let removed = run_job(&*background, JobClass::Optional, move |io, _| {
-            files.remove(io, &directory.registry);
-        });
-        // A job that is refused leaves orphans, which the next start removes.
-        let _ = removed.await;
     }
 }

@@ -93,7 +93,8 @@ pub struct TableFile {
     pub metadata: Arc<Metadata>,
     registry: Arc<FileRegistry>,
     pieces_named: AtomicU32,
-    was_named: AtomicBool,
+    /// It goes with its last `Arc` if no version names it then: a version has named it, or a bulk write has made it.
+    goes: AtomicBool,
 }
 
 impl std::fmt::Debug for TableFile {
@@ -116,14 +117,19 @@ impl TableFile {
             metadata: Arc::new(metadata),
             registry,
             pieces_named: AtomicU32::new(0),
-            was_named: AtomicBool::new(false),
+            goes: AtomicBool::new(false),
         }
     }
 
     /// A durable version names one more piece of it.
     pub fn name_piece(&self) {
         self.pieces_named.fetch_add(1, Ordering::Relaxed);
-        self.was_named.store(true, Ordering::Relaxed);
+        self.goes.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody but a bulk write knows the file: it goes with its last `Arc`, unless a version names it first.
+    pub(crate) fn belongs_to_bulk_write(&self) {
+        self.goes.store(true, Ordering::Relaxed);
     }
 
     /// No durable version names that piece any more.
@@ -159,7 +165,7 @@ impl TableFile {
 impl Drop for TableFile {
     fn drop(&mut self) {
         let named = self.pieces_named.load(Ordering::Relaxed) > 0;
-        if !named && self.was_named.load(Ordering::Relaxed) {
+        if !named && self.goes.load(Ordering::Relaxed) {
             self.registry.doom(self.registry.path_of(self.id));
         }
     }

@@ -564,13 +564,7 @@ impl Tree {
                 }
             }
         }
-        let edit = VersionEdit {
-            added: added.iter().map(|piece| piece.entry).collect(),
-            published: vec![address],
-            layouts: publication.definitions.clone(),
-            ..VersionEdit::default()
-        };
-        let installed = inner.install(edit, added).await.map(|_| ());
+        let installed = inner.install_published(address, added).await;
         inner.publishing.borrow_mut().remove(&address);
         if installed.is_ok() {
             inner.memory.borrow_mut().active.raise_through(address);

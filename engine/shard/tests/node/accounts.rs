@@ -12,7 +12,7 @@ use shard::{Attachment, Committed, ShardClient, ShardError};
 use snapshot::{PinnedFile, ReadAt, SnapshotSource};
 use sstable::{Fetch, Joining, PageCheck};
 use storage::TableLayout;
-use storage::sealed::{SealedFiles, SealedRow, seal};
+use storage::sealed::{SealBatch, SealedFiles, seal};
 use types::row::{decode_row, encode_row};
 use types::schema::{ColumnSchema, KeyColumn, Partitioning, RowAddress, TableSchema};
 use types::token::SliceCount;
@@ -305,11 +305,12 @@ pub async fn seal_accounts(client: &ShardClient) -> SealedFiles {
     let directory = client.shard().tree().directory();
     let background = client.shard().background();
     let sealed = platform::run_job(&*background, JobClass::Flush, move |io, cancel| {
-        let rows = (0..ACCOUNTS as u64).filter(|account| *account != BESIDE).map(|account| {
+        let mut batch = SealBatch::default();
+        for account in (0..ACCOUNTS as u64).filter(|account| *account != BESIDE) {
             let RowAddress { slice, key, .. } = address(slices, account);
-            SealedRow { slice, key, row: row(account, BALANCE) }
-        });
-        seal(io, cancel, &directory, &TableLayout::of_table(&schema()), rows.collect())
+            batch.push(slice, &key, &row(account, BALANCE));
+        }
+        seal(io, cancel, &directory, &TableLayout::of_table(&schema()), &batch)
     });
     sealed.await.expect("the job ran").expect("the disk is sound")
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use platform::{DiskErrorKind, Platform};
@@ -404,6 +405,30 @@ impl TreeInner {
             }
         }
         Ok(Installed::Done)
+    }
+
+    /// Makes the edit of a publication durable. A full disk is waited out: the record is logged, so there is no way back.
+    pub(crate) async fn install_published(
+        &self,
+        address: LogAddress,
+        added: Vec<Piece>,
+    ) -> Result<(), StorageError> {
+        loop {
+            let edit = VersionEdit {
+                added: added.iter().map(|piece| piece.entry).collect(),
+                published: vec![address],
+                layouts: self.unsaved_layouts(),
+                ..VersionEdit::default()
+            };
+            match self.install(edit, added.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == StorageErrorKind::NoSpace => {
+                    self.check_alive()?;
+                    platform::sleep(&self.platform.spawner, Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Fences the shard after a device error; notes a full disk.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use platform::JobClass;
 use storage::commit_log::segment::SegmentBlocks;
-use storage::sealed::{SealedFiles, SealedRow, seal};
+use storage::sealed::{SealBatch, SealError, SealedFiles, seal};
 use storage::{
     DataDirectory, LayoutColumn, LogAddress, LogPosition, Lookup, RangeLookup, RangeRead,
     RowVersion, StorageError, StorageOptions, TableLayout, Tree, WriteBatchBuilder,
@@ -471,48 +471,35 @@ impl Run {
         Ok(())
     }
 
+    /// A bulk write: sealed files of one table and rows of the other in one record.
     fn publish(&mut self) -> Result<(), Crashed> {
         self.model.clock += 1;
         let clock = self.model.clock;
-        let table = TABLES[self.prng.index(2)];
-        let mut rows: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
-        for _ in 0..1 + self.prng.below(40) {
-            let number = self.prng.below(60) as i64;
-            rows.insert(number, row_of(number, clock as i64, self.prng.below(30) as usize));
-        }
-        let sealed_rows: Vec<SealedRow> = rows
-            .iter()
-            .map(|(number, row)| {
-                let key = key_of(*number);
-                SealedRow { slice: slice_of(&key), key, row: row.clone() }
-            })
-            .collect();
-        let directory = self.node.directory.clone();
-        let background = self.machine.platform().background;
-        let sealed: SealedFiles = self
-            .machine
-            .run(async move {
-                platform::run_job(&*background, JobClass::Flush, move |io, cancel| {
-                    seal(io, cancel, &directory, &layout(table), sealed_rows)
-                })
-                .await
-            })?
-            .expect("the pool runs")
-            .map_err(|error| assert!(crate::rows::double_is_stopping(&error), "{error}"))
-            .unwrap_or_default();
-        if sealed.is_empty() {
-            return Err(Crashed);
-        }
+        let first = self.prng.index(2);
+        let (table, other) = (TABLES[first], TABLES[1 - first]);
+        let Some((sealed, mut written)) = self.sealed_rows(table, clock)? else { return Ok(()) };
         if self.prng.below(5) == 0 {
-            // Rolled back: the files are orphans until removed.
-            let registry = self.node.directory.registry.clone();
-            let io = self.machine.platform().background.block_io(JobClass::Flush);
-            sealed.remove(&*io, &registry);
+            // Rolled back: the files go with whoever held them.
+            drop(sealed);
             return Ok(());
+        }
+        let mut beside = WriteBatchBuilder::new();
+        for _ in 0..self.prng.below(3) {
+            let number = self.prng.below(60) as i64;
+            if written.iter().any(|((of, known), _)| *of == other && *known == number) {
+                continue;
+            }
+            let (key, row) = (key_of(number), row_of(number, clock as i64, 5));
+            beside.put(other, slice_of(&key), &key, &row);
+            written.push(((other, number), Some(row)));
         }
         let home = ShardId(self.prng.below(self.node.trees.len() as u64) as u16);
         let tree = self.node.trees[home.index()].clone();
-        let publication = sealed.publication(at(clock), TABLES.map(layout).to_vec());
+        let mut publication = sealed.publication(at(clock), TABLES.map(layout).to_vec());
+        if !beside.is_empty() {
+            TABLES.iter().for_each(|table| beside.define(&layout(*table)));
+            publication.rows = beside.encode(at(clock));
+        }
         let (admitted, bytes) = (tree.clone(), publication.encode().len());
         self.machine
             .run(async move { admitted.admit(bytes).await })?
@@ -520,11 +507,8 @@ impl Run {
         let position = tree.log_publication(1, &publication).expect("a healthy log takes it");
         let address = LogAddress { log: tree.log_id(), position };
         let acknowledged = Rc::new(RefCell::new(false));
-        let mut written = Vec::new();
-        for (number, row) in rows {
-            let key = (table, number);
-            self.model.rows.entry(key).or_default().insert(clock, Some(row.clone()));
-            written.push((key, Some(row)));
+        for (key, row) in &written {
+            self.model.rows.entry(*key).or_default().insert(clock, row.clone());
         }
         self.model.transactions.push(Transaction {
             at: clock,
@@ -540,13 +524,75 @@ impl Run {
                 return;
             }
             *acknowledged.borrow_mut() = true;
-            for (shard, _) in publication.files.clone() {
-                let published = trees[shard.index()].publish(address, &publication, &files).await;
-                if published.is_err() {
+            // Every shard takes part; on each the transaction holds its tokens until its files are in.
+            for other in &trees {
+                if other.shard() != home {
+                    let received = other.receive_publication(address, &publication);
+                    received.expect("the batch is whole");
+                }
+                if other.publish(address, &publication, &files).await.is_err() {
                     return;
                 }
             }
         })
+    }
+
+    /// Seals some rows of a table, in one batch or two.
+    #[expect(clippy::type_complexity, reason = "rows as a transaction holds them")]
+    fn sealed_rows(
+        &mut self,
+        table: TableId,
+        clock: u64,
+    ) -> Result<Option<(SealedFiles, Vec<(Key, Option<Vec<u8>>)>)>, Crashed> {
+        let mut rows: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
+        for _ in 0..1 + self.prng.below(40) {
+            let number = self.prng.below(60) as i64;
+            rows.insert(number, row_of(number, clock as i64, self.prng.below(30) as usize));
+        }
+        let mut batches = [SealBatch::default(), SealBatch::default()];
+        let twice = self.prng.below(6) == 0;
+        for (number, row) in &rows {
+            let key = key_of(*number);
+            batches[self.prng.index(2)].push(slice_of(&key), &key, row);
+        }
+        if let Some((number, row)) = rows.first_key_value()
+            && twice
+        {
+            let key = key_of(*number);
+            batches.iter_mut().for_each(|batch| batch.push(slice_of(&key), &key, row));
+        }
+        let directory = self.node.directory.clone();
+        let background = self.machine.platform().background;
+        let sealed = self
+            .machine
+            .run(async move {
+                platform::run_job(&*background, JobClass::Flush, move |io, cancel| {
+                    let mut sealed = SealedFiles::default();
+                    for batch in &batches {
+                        sealed.join(seal(io, cancel, &directory, &layout(table), batch)?);
+                    }
+                    sealed.check_distinct(io, cancel)?;
+                    Ok::<_, SealError>(sealed)
+                })
+                .await
+            })?
+            .expect("the pool runs");
+        match sealed {
+            Ok(sealed) => {
+                assert!(!twice, "a key stands twice");
+                assert_eq!(sealed.row_count(), rows.len() as u64);
+                let rows = rows.into_iter().map(|(number, row)| ((table, number), Some(row)));
+                Ok(Some((sealed, rows.collect())))
+            }
+            Err(SealError::Duplicate(duplicate)) => {
+                assert!(twice, "no key stands twice: {duplicate:?}");
+                Ok(None)
+            }
+            Err(error) => {
+                assert!(crate::rows::double_is_stopping(&error), "{error}");
+                Err(Crashed)
+            }
+        }
     }
 
     /// Opens the directory again, with another number of shards; after a crash works out what survived.
