@@ -12,6 +12,8 @@ pub(crate) mod datetime;
 pub(crate) mod datetime_fields;
 mod digest;
 pub(crate) mod float;
+pub(crate) mod format_datetime;
+pub(crate) mod format_number;
 pub(crate) mod integer;
 pub(crate) mod numeric;
 pub(crate) mod pattern;

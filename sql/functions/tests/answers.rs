@@ -233,4 +233,4 @@ macro_rules! files {
     )*};
 }
 
-files! { operators functions casts inputs resolution aggregates numerics floats by_hand }
+files! { operators functions casts inputs resolution aggregates numerics floats formats by_hand }

@@ -128,7 +128,10 @@ pub(super) fn text(number: &Numeric) -> alloc::string::String {
     out.into_iter().map(char::from).collect()
 }
 
-fn to_integer<T: TryFrom<i128>>(number: &Numeric, type_name: &'static str) -> Result<T, EvalError> {
+pub(super) fn to_integer<T: TryFrom<i128>>(
+    number: &Numeric,
+    type_name: &'static str,
+) -> Result<T, EvalError> {
     let special = match number.kind() {
         NumericKind::NaN => "NaN",
         NumericKind::PositiveInfinity | NumericKind::NegativeInfinity => "infinity",

@@ -24,7 +24,7 @@ const fn f(
 }
 
 #[rustfmt::skip]
-pub(super) static FUNCTIONS: [FunctionDefinition; 951] = [
+pub(super) static FUNCTIONS: [FunctionDefinition; 962] = [
     f(1394, "abs", &[E(T::Float4)], false, E(T::Float4), S, V::Immutable, float::float4abs),
     f(1395, "abs", &[E(T::Float8)], false, E(T::Float8), S, V::Immutable, float::float8abs),
     f(1396, "abs", &[E(T::Int8)], false, E(T::Int8), S, V::Immutable, integer::int8abs),
@@ -949,11 +949,22 @@ pub(super) static FUNCTIONS: [FunctionDefinition; 951] = [
     f(1159, "timezone", &[E(T::Text), E(T::Timestamptz)], false, E(T::Timestamp), S, V::Immutable, datetime::timestamptz_zone),
     f(2069, "timezone", &[E(T::Text), E(T::Timestamp)], false, E(T::Timestamptz), S, V::Immutable, datetime::timestamp_zone),
     f(2070, "timezone", &[E(T::Interval), E(T::Timestamp)], false, E(T::Timestamptz), S, V::Immutable, datetime::timestamp_izone),
+    f(1768, "to_char", &[E(T::Interval), E(T::Text)], false, E(T::Text), S, V::Stable, format_datetime::interval_to_char),
+    f(1770, "to_char", &[E(T::Timestamptz), E(T::Text)], false, E(T::Text), S, V::Stable, format_datetime::timestamptz_to_char),
+    f(1772, "to_char", &[E(T::Numeric), E(T::Text)], false, E(T::Text), S, V::Stable, format_number::numeric_to_char),
+    f(1773, "to_char", &[E(T::Int4), E(T::Text)], false, E(T::Text), S, V::Stable, format_number::int4_to_char),
+    f(1774, "to_char", &[E(T::Int8), E(T::Text)], false, E(T::Text), S, V::Stable, format_number::int8_to_char),
+    f(1775, "to_char", &[E(T::Float4), E(T::Text)], false, E(T::Text), S, V::Stable, format_number::float4_to_char),
+    f(1776, "to_char", &[E(T::Float8), E(T::Text)], false, E(T::Text), S, V::Stable, format_number::float8_to_char),
+    f(2049, "to_char", &[E(T::Timestamp), E(T::Text)], false, E(T::Text), S, V::Stable, format_datetime::timestamp_to_char),
+    f(1780, "to_date", &[E(T::Text), E(T::Text)], false, E(T::Date), S, V::Stable, format_datetime::to_date),
     f(2089, "to_hex", &[E(T::Int4)], false, E(T::Text), S, V::Immutable, text::to_hex32),
     f(2090, "to_hex", &[E(T::Int8)], false, E(T::Text), S, V::Immutable, text::to_hex64),
+    f(1777, "to_number", &[E(T::Text), E(T::Text)], false, E(T::Numeric), S, V::Stable, format_number::numeric_to_number),
     f(3495, "to_regclass", &[E(T::Text)], false, E(T::Regclass), S, V::Stable, catalog::to_regclass),
     f(3493, "to_regtype", &[E(T::Text)], false, E(T::Regtype), S, V::Stable, catalog::to_regtype),
     f(1158, "to_timestamp", &[E(T::Float8)], false, E(T::Timestamptz), S, V::Immutable, datetime::float8_timestamptz),
+    f(1778, "to_timestamp", &[E(T::Text), E(T::Text)], false, E(T::Timestamptz), S, V::Stable, format_datetime::to_timestamp),
     f(2647, "transaction_timestamp", &[], false, E(T::Timestamptz), S, V::Stable, datetime::now),
     f(878, "translate", &[E(T::Text), E(T::Text), E(T::Text)], false, E(T::Text), S, V::Immutable, text::translate),
     f(6172, "trim_array", &[AnyArray, E(T::Int4)], false, AnyArray, S, V::Immutable, array::trim_array),

@@ -331,6 +331,50 @@ def floats():
             cases.append(("cast", "real", [("unknown", text)], f"'{text}'::float4"))
     write("floats", cases)
 
+def formats():
+    """to_char, to_timestamp, to_date, to_number."""
+    cases = []
+    words = ["YYYY-MM-DD HH24:MI:SS", "YYYY-MM-DD HH12:MI:SS.US AM", "Day, DD Month YYYY", "FMDay, FMDD FMMonth YYYY", "DY dy Dy MON Mon mon", "DDD DDth DDTH", "WW IW IYYY ID D W Q CC J", "MS US FF1 FF3 FF6 SSSS SSSSS",
+             "Y,YYY YYY YY Y IYY IY I", "RM rm FMRM", "TZ tz OF TZH:TZM", "B.C. BC b.c. ad", "a.m. PM p.m.", "\"quoted YYYY\" YYYY", "YYYY\\\"x", "hh24miss", "HH HH12 FMHH24 FMMI", "YYYYMMDD", "FMYYYY-FMMM-FMDD", "IDDD", "äö YYYY", "Mon-DD", "yyyy-mm-dd", "MONTH", "month", "FMMONTH|", "DDthSP", "TMMonth", "xYYYYx", "Hh24", "HH24:MI:SS TH", "J1", ""]
+    times = ["2024-02-29 13:05:09.123456", "0044-03-15 00:00:00 BC", "1999-12-31 23:59:59.5", "2005-01-01 12:00:00", "12345-06-07 01:02:03", "infinity"]
+    for time in times:
+        for word in words:
+            for kind in ("timestamp without time zone", "timestamp with time zone"):
+                arguments = [(kind, time), ("text", word)]
+                cases.append(("fn", "to_char", arguments, f"to_char({sql(arguments[0])}, {sql(arguments[1])})"))
+    for span in ["1 year 2 mons 3 days 04:05:06.789", "-1 year -3 days -14:05:06", "100:30:00", "0", "15 mons"]:
+        for word in words:
+            arguments = [("interval", span), ("text", word)]
+            cases.append(("fn", "to_char", arguments, f"to_char({sql(arguments[0])}, {sql(arguments[1])})"))
+    reads = [("2024-02-29", "YYYY-MM-DD"), ("05 Dec 2000", "DD Mon YYYY"), ("20000101", "YYYYMMDD"), ("2000-1-1", "YYYY-MM-DD"), ("12/25/99", "MM/DD/YY"), ("25-DEC-69", "DD-MON-YY"), ("25-DEC-70", "DD-MON-YY"), ("2024 060", "YYYY DDD"),
+             ("2006-42-4", "IYYY-IW-ID"), ("2024-02-30", "YYYY-MM-DD"), ("2024-13-01", "YYYY-MM-DD"), ("abc", "YYYY"), ("", "YYYY"), ("2024", "YYYY"), ("2024-02-29 13:05:09", "YYYY-MM-DD HH24:MI:SS"), ("2024-02-29 01:05:09 PM", "YYYY-MM-DD HH12:MI:SS AM"),
+             ("2024-02-29 13:05:09 PM", "YYYY-MM-DD HH12:MI:SS AM"), ("2024-02-29 12:05 am", "YYYY-MM-DD HH:MI am"), ("12.345", "SS.MS"), ("12.3", "SS.MS"), ("12.345678", "SS.US"), ("2024-02-29T10:00:00", "YYYY-MM-DDTHH24:MI:SS"), ("2024-02-29T10:00:00", "YYYY-MM-DD\"T\"HH24:MI:SS"),
+             ("44-03-15 BC", "YYYY-MM-DD BC"), ("2451187", "J"), ("Friday 1 March 2024", "Day DD Month YYYY"), ("1,234-05-06", "Y,YYY-MM-DD"), ("2024-02-29 10:00 +02", "YYYY-MM-DD HH24:MI TZH"), ("2024-02-29 10:00-05:30", "YYYY-MM-DD HH24:MITZH:TZM"), ("86399", "SSSS"), ("20240229101112", "YYYYMMDDHH24MISS"),
+             ("2024  02  29", "YYYY MM DD"), ("2024/02/29", "YYYY-MM-DD"), ("2024-02-29", "YYYY MM DD"), ("2024 02 29", "YYYYMMDD"), ("2024-II-01", "YYYY-RM-DD"), ("21 05", "CC YY"), ("2024-02-29 24:00:00", "YYYY-MM-DD HH24:MI:SS"), ("2024-02-29 23:60:00", "YYYY-MM-DD HH24:MI:SS"), ("1st Jan 2024", "FMDDth Mon YYYY"), ("3000-01-01", "YYY-MM-DD"),
+             ("2024-06-07 2024", "YYYY-MM-DD YYYY"), ("2024-06-07 2023", "YYYY-MM-DD YYYY"), ("10000-01-01", "YYYY-MM-DD"), ("2024 5", "YYYY Q"), ("2024 10", "YYYY WW"), ("2024 IW", "YYYY IW"), ("Jan", "Mon"), ("foo", "Mon"), ("15:30", "HH24:MI"), ("2024.02.29", "YYYY.MM.DD"), ("1 4 1902", "Q MM YYYY"), ("95-12", "YY-MM"), ("995", "YYY"), ("5", "Y")]
+    for text, word in reads:
+        for name in ("to_timestamp", "to_date"):
+            arguments = [("text", text), ("text", word)]
+            cases.append(("fn", name, arguments, f"{name}({sql(arguments[0])}, {sql(arguments[1])})"))
+    numbers = ["0", "1", "-1", "12.345", "-12.345", "0.5", "-0.45", "485", "-485", "1234567.891", "148.5", "0.1", "99.995", "1e10", "NaN", "Infinity", "-Infinity", "3999", "4000", "21"]
+    patterns = ["999", "9999", "999.99", "FM999.99", "FM999.009", "000.00", "0999.9", "9,999", "9G999", "999D99", "FM9,999,999.000", "S999", "999S", "SG999", "999MI", "MI999", "999PL", "PL999", "999PR", "FM999PR", "RN", "FMRN", "rn", "999th", "999TH", "99V999", "9.99EEEE", "9EEEE", "L999", "999 9", "\"Good number:\"999", "B999", "FM99", "0", "9", "FM0.99", "FM.99", ".99", "99.9.9", "S9MI", "999.", "FM999.", "999,999,999,999", "FM90.00", "SG9,999.99", "00", "FM000", "#999", "9.9.", "999D", "PR999", "9V9.9", "FM9999999999.99999", "", "9D99S", "S0.9"]
+    for number in numbers:
+        for pattern in patterns:
+            arguments = [("numeric", number), ("text", pattern)]
+            cases.append(("fn", "to_char", arguments, f"to_char({sql(arguments[0])}, {sql(arguments[1])})"))
+            if number in ("485", "-485", "0", "21", "3999"):
+                for kind in ("integer", "bigint"):
+                    arguments = [(kind, number), ("text", pattern)]
+                    cases.append(("fn", "to_char", arguments, f"to_char({sql(arguments[0])}, {sql(arguments[1])})"))
+            if number in ("12.345", "-0.45", "0", "1e10", "NaN", "Infinity", "148.5"):
+                for kind in ("double precision", "real"):
+                    arguments = [(kind, number), ("text", pattern)]
+                    cases.append(("fn", "to_char", arguments, f"to_char({sql(arguments[0])}, {sql(arguments[1])})"))
+    for text, pattern in [("12,454.8-", "99G999D9S"), ("-34,338,492", "99G999G999"), ("-34,338,492.654,878", "99G999G999D999G999"), ("<564646.654564>", "999999.999999PR"), ("0.00001-", "9.999999S"), ("5.01-", "FM9.999999S"), ("5.01-", "FM9.999999MI"), ("5 4 4 4 4 8 . 7 8", "9 9 9 9 9 9 . 9 9"), (".01", "FM9.99"), (".0", "99999999.99999999"), ("0", "99.99"), (".-01", "S99.99"), ("42nd", "99th"), ("123456", "99999V99"), ("abc", "999"), ("", "999"), ("1234.56", "9999.99"), ("1,234.56", "9,999.99"), ("+12", "S99"), ("$1,234.56", "L9,999.99"), ("12", "9"), ("1e3", "9EEEE")]:
+        arguments = [("text", text), ("text", pattern)]
+        cases.append(("fn", "to_number", arguments, f"to_number({sql(arguments[0])}, {sql(arguments[1])})"))
+    write("formats", cases)
+
 def by_hand():
     """The cases of by_hand.txt, which stands beside this program."""
     cases = []
@@ -355,5 +399,5 @@ def by_hand():
     write("by_hand", cases)
 
 if __name__ == "__main__":
-    for step in (operators, functions, casts, inputs, resolution, aggregates, numerics, floats, by_hand):
+    for step in (operators, functions, casts, inputs, resolution, aggregates, numerics, floats, formats, by_hand):
         step()
