@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use accord::{Event, Footprint, Response, Rows, SnapshotAt, Workload};
 use storage::TableSnapshot;
+use types::schema::TableSchema;
 use types::token::SliceCount;
 use types::{ShardId, SliceId, TableId, Timestamp};
 
@@ -152,6 +153,31 @@ impl ShardClient {
     /// Safe; numbers may be lost.
     pub async fn allocate_row_ids(&self, count: u64) -> Result<(SliceId, u64), ShardError> {
         self.shard.inner.row_ids.allocate(self, count).await
+    }
+
+    /// Freezes one table on every shard, for a bulk write: at a transaction's snapshot, or at a moment that sees everything acknowledged before.
+    ///
+    /// # Errors
+    /// [`ShardError::SchemaChanged`] if the table is not at the version of `schema`; as [`ShardClient::read_at`].
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn freeze_table(
+        &self,
+        schema: &TableSchema,
+        at: Option<Timestamp>,
+    ) -> Result<(Timestamp, Vec<(ShardId, TableSnapshot)>), ShardError> {
+        let wanted = WantedTable {
+            table: schema.table_id,
+            storage: schema.storage_id,
+            version: schema.version,
+        };
+        let moment = at.map_or(SnapshotAt::Strict, SnapshotAt::Exactly);
+        let (at, parts) = self.freeze([wanted].into(), moment).await?;
+        let one = |(shard, mut tables): (ShardId, Vec<TableSnapshot>)| {
+            (shard, tables.pop().expect("one was asked for"))
+        };
+        Ok((at, parts.into_iter().map(one).collect()))
     }
 
     /// Freezes tables on every shard at one timestamp.

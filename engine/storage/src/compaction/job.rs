@@ -24,10 +24,18 @@ use crate::options::StorageOptions;
 use crate::table_writer::{FileSequence, table_options};
 use crate::version_edit::{FileEntry, PieceId, VersionEdit};
 
+/// How a piece is read.
+enum SourceIo<'a> {
+    /// Within one job.
+    OfJob(&'a dyn BlockIo),
+    /// By one job after the other.
+    Shared(Arc<dyn BlockIo>),
+}
+
 /// Reads the rows of some slices of a piece, in order.
 pub(crate) struct PieceSource<'a> {
-    io: &'a dyn BlockIo,
-    cancel: &'a CancelFlag,
+    io: SourceIo<'a>,
+    cancel: CancelFlag,
     piece: Arc<Piece>,
     slices: (SliceId, SliceId),
     plans: std::vec::IntoIter<GroupPlan>,
@@ -37,11 +45,32 @@ pub(crate) struct PieceSource<'a> {
     bytes: Vec<u8>,
 }
 
+impl PieceSource<'static> {
+    /// As [`PieceSource::open`], for a walk that goes over several jobs.
+    pub(crate) fn open_shared(
+        io: Arc<dyn BlockIo>,
+        cancel: &CancelFlag,
+        piece: Arc<Piece>,
+        slices: (SliceId, SliceId),
+    ) -> Result<PieceSource<'static>, StorageError> {
+        PieceSource::open_with(SourceIo::Shared(io), cancel, piece, slices)
+    }
+}
+
 impl<'a> PieceSource<'a> {
     /// Begins at the first row of the piece that lies in `slices`.
     pub(crate) fn open(
         io: &'a dyn BlockIo,
-        cancel: &'a CancelFlag,
+        cancel: &CancelFlag,
+        piece: Arc<Piece>,
+        slices: (SliceId, SliceId),
+    ) -> Result<PieceSource<'a>, StorageError> {
+        PieceSource::open_with(SourceIo::OfJob(io), cancel, piece, slices)
+    }
+
+    fn open_with(
+        io: SourceIo<'a>,
+        cancel: &CancelFlag,
         piece: Arc<Piece>,
         slices: (SliceId, SliceId),
     ) -> Result<PieceSource<'a>, StorageError> {
@@ -56,7 +85,7 @@ impl<'a> PieceSource<'a> {
         let plans = piece.file.metadata.plan_scan(&request).groups.into_iter();
         let mut source = PieceSource {
             io,
-            cancel,
+            cancel: cancel.clone(),
             piece,
             slices,
             plans,
@@ -114,7 +143,10 @@ impl<'a> PieceSource<'a> {
             reads.push(BlockRead { file: self.piece.file.handle.clone(), offset, bytes });
             places.push((skip, range.bytes as usize));
         }
-        let buffers = self.io.read_many(&reads)?;
+        let buffers = match &self.io {
+            SourceIo::OfJob(io) => io.read_many(&reads)?,
+            SourceIo::Shared(io) => io.read_many(&reads)?,
+        };
         let damage = |error| table_damage(&self.piece.entry, error);
         let parts = buffers.iter().zip(&places).map(|(buffer, (skip, bytes))| {
             buffer.get(*skip..(skip + bytes).min(buffer.len())).unwrap_or(&[])

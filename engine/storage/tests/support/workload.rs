@@ -12,7 +12,8 @@ use storage::commit_log::segment::SegmentBlocks;
 use storage::sealed::{SealBatch, SealError, SealedFiles, seal};
 use storage::{
     DataDirectory, LayoutColumn, LogAddress, LogPosition, Lookup, RangeLookup, RangeRead,
-    RowVersion, StorageError, StorageOptions, TableLayout, Tree, WriteBatchBuilder,
+    RowVersion, StorageError, StorageOptions, TableLayout, TableScan, TableSnapshot, Tree,
+    WriteBatchBuilder,
 };
 use types::key::{KeyOrder, append_key_column};
 use types::prng::Prng;
@@ -478,6 +479,7 @@ impl Run {
         let first = self.prng.index(2);
         let (table, other) = (TABLES[first], TABLES[1 - first]);
         let Some((sealed, mut written)) = self.sealed_rows(table, clock)? else { return Ok(()) };
+        self.check_existing_keys(table, &sealed, &written)?;
         if self.prng.below(5) == 0 {
             // Rolled back: the files go with whoever held them.
             drop(sealed);
@@ -535,6 +537,77 @@ impl Run {
                 }
             }
         })
+    }
+
+    /// Keys of a bulk write that are taken are found, and no others.
+    fn check_existing_keys(
+        &mut self,
+        table: TableId,
+        sealed: &SealedFiles,
+        rows: &[(Key, Option<Vec<u8>>)],
+    ) -> Result<(), Crashed> {
+        let now = self.some_clock();
+        let since = if self.prng.below(2) == 0 { 0 } else { self.prng.below(now) };
+        let snapshots = self.snapshots(table, now);
+        let sealed = sealed.clone();
+        let background = self.machine.platform().background;
+        let found = self.machine.run(async move {
+            platform::run_job(&*background, JobClass::Compaction, move |io, cancel| {
+                storage::existing_key(io, cancel, &sealed, &snapshots, (at(since), at(now)))
+            })
+            .await
+        })?;
+        let found = found.expect("the pool runs").expect("the files are sound");
+        let taken = |key: &Key| {
+            let version = self.model.expected(key, now);
+            version.is_some_and(|(written, row)| row.is_some() && written > since)
+        };
+        match found {
+            Some(found) => {
+                let key = rows.iter().find(|((_, number), _)| key_of(*number) == found.key);
+                assert!(taken(&key.expect("a key of the bulk write").0), "{found:?}");
+            }
+            None => assert!(!rows.iter().any(|(key, _)| taken(key)), "above {since} at {now}"),
+        }
+        Ok(())
+    }
+
+    fn snapshots(&self, table: TableId, clock: u64) -> Vec<(ShardId, TableSnapshot)> {
+        let trees = self.node.trees.iter().filter(|tree| tree.layout(table).is_some());
+        let lease = Duration::from_secs(60);
+        let freeze = |tree: &Tree| {
+            let frozen = tree.freeze(table, at(clock), "test", lease).expect("above the floor");
+            (tree.shard(), frozen)
+        };
+        trees.map(freeze).collect()
+    }
+
+    /// A scan gives what the model holds, and rows of sealed files that nobody else sees.
+    fn check_scan(&mut self, table: TableId, clock: u64) -> Result<(), Crashed> {
+        let Some((sealed, own)) = self.sealed_rows(table, clock)? else { return Ok(()) };
+        let own: Vec<i64> = own.into_iter().map(|((_, number), _)| number).collect();
+        let there = |number: &i64| {
+            let version = self.model.expected(&(table, *number), clock);
+            own.contains(number) || version.is_some_and(|(_, row)| row.is_some())
+        };
+        let wanted: Vec<(Vec<u8>, usize)> =
+            (0..60).filter(there).map(|number| (key_of(number), 1)).collect();
+        let snapshots = self.snapshots(table, clock);
+        let io = self.machine.platform().background.block_io(JobClass::Compaction);
+        let mut scan = TableScan::new(io, at(clock), snapshots, &[&sealed]);
+        let mut found: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        loop {
+            let more = scan.visit(1 + self.prng.below(9) as usize, |slice, key, _| {
+                assert_eq!(slice, slice_of(key));
+                *found.entry(key.to_vec()).or_default() += 1;
+                Ok::<_, StorageError>(())
+            });
+            if !more.expect("the files are sound") {
+                break;
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), wanted, "scan of {table} at {clock}");
+        Ok(())
     }
 
     /// Seals some rows of a table, in one batch or two.
@@ -731,6 +804,9 @@ impl Run {
     fn check_snapshots(&mut self) -> Result<(), Crashed> {
         let clock = self.some_clock();
         for table in TABLES {
+            if self.prng.below(4) == 0 {
+                self.check_scan(table, clock)?;
+            }
             let mut found: BTreeMap<i64, (Timestamp, bool)> = BTreeMap::new();
             for tree in self.node.trees.clone() {
                 if tree.layout(table).is_none() {
