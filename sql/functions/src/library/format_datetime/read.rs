@@ -511,9 +511,6 @@ pub(super) fn read(text: &str, template: &str) -> Result<Found, EvalError> {
             }
             Piece::Literal(_) => {
                 // One character of text for one of the template, whatever it is.
-                if !reader.exact {
-                    reader.skip_blanks();
-                }
                 let mut letters = reader.rest.chars();
                 letters.next();
                 reader.rest = letters.as_str();
