@@ -91,6 +91,9 @@ pub fn parse_type(text: &str) -> Result<crate::syntax::TypeName> {
     Ok(type_name)
 }
 
+/// Levels of nesting that a query counts as.
+const QUERY_LEVELS: usize = 4;
+
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
@@ -376,6 +379,16 @@ impl<'a> Parser<'a> {
 
     fn leave(&mut self) {
         self.depth -= 1;
+    }
+
+    /// A query takes the stack of several expressions, here and in everything that walks it.
+    fn enter_query(&mut self) -> Result<()> {
+        self.depth += QUERY_LEVELS;
+        self.check_depth(0)
+    }
+
+    fn leave_query(&mut self) {
+        self.depth -= QUERY_LEVELS;
     }
 
     /// Whether `more` levels fit below the ones open.

@@ -16,6 +16,14 @@ use alloc::vec::Vec;
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
+        // EXPLAIN and PREPARE hold statements.
+        self.enter()?;
+        let statement = self.any_statement()?;
+        self.leave();
+        Ok(statement)
+    }
+
+    fn any_statement(&mut self) -> Result<Statement> {
         let Some(keyword) = self.keyword() else {
             if self.at_mark(b'(') && self.at_query() {
                 return Ok(Statement::Select(Box::new(self.query()?)));

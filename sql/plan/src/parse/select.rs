@@ -52,7 +52,7 @@ impl Parser<'_> {
 
     /// A whole query.
     pub(super) fn query(&mut self) -> Result<Query> {
-        self.enter()?;
+        self.enter_query()?;
         let position = self.position();
         let with = self.with_clause()?;
         let mut query = self.set_operations(0)?;
@@ -65,16 +65,16 @@ impl Parser<'_> {
             query.position = position;
         }
         let query = self.query_clauses(query)?;
-        self.leave();
+        self.leave_query();
         Ok(query)
     }
 
     /// A query whose first operand has been parsed, in parentheses.
     pub(super) fn query_from(&mut self, first: Query) -> Result<Query> {
-        self.enter()?;
+        self.enter_query()?;
         let query = self.set_operations_from(first, 0)?;
         let query = self.query_clauses(query)?;
-        self.leave();
+        self.leave_query();
         Ok(query)
     }
 
