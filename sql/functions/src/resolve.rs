@@ -336,6 +336,9 @@ fn spread(function: &FunctionDefinition, count: usize) -> Option<Vec<ArgumentTyp
 /// # Errors
 /// 42883 if there is none, 42725 if several are as good.
 pub fn resolve_function(name: &str, actual: &[SqlType]) -> Result<Resolution, EvalError> {
+    if let Some(found) = exact_function(name, actual) {
+        return Ok(found);
+    }
     let candidates: Vec<Candidate> = functions_named(name)
         .iter()
         .filter_map(|function| {
@@ -380,6 +383,20 @@ pub fn resolve_call(name: &str, actual: &[SqlType]) -> Result<CallTarget, EvalEr
     resolve_function(name, actual).map(CallTarget::Function)
 }
 
+/// A function of exactly these types.
+fn exact_function(name: &str, actual: &[SqlType]) -> Option<Resolution> {
+    let found = functions_named(name).iter().find(|function| {
+        let exactly = |(argument, sql_type): (&ArgumentType, &SqlType)| {
+            *argument == ArgumentType::Exactly(*sql_type)
+        };
+        !function.variadic
+            && function.arguments.len() == actual.len()
+            && function.arguments.iter().zip(actual).all(exactly)
+    })?;
+    let ArgumentType::Exactly(returns) = found.returns else { return None };
+    Some(Resolution { function: found.id, arguments: actual.to_vec(), returns })
+}
+
 fn operator_failure(symbol: &str, actual: &[SqlType], failure: &Failure) -> EvalError {
     let expression = match actual {
         [operand] => format!("{symbol} {}", operand.name()),
@@ -411,7 +428,16 @@ pub fn resolve_operator(
 ) -> Result<Resolution, EvalError> {
     let symbol = if symbol == "!=" { "<>" } else { symbol };
     let actual = [left, right];
-    let candidates: Vec<Candidate> = operators_named(symbol)
+    // An operator of exactly these types, an open side taken to be of the other's: nearly every call ends here, and nothing is allocated for the others.
+    let assumed = match actual {
+        [SqlType::Unknown, known] | [known, SqlType::Unknown] => [known, known],
+        same => same,
+    };
+    let named = operators_named(symbol);
+    if let Some(found) = exact_operator(named, actual).or_else(|| exact_operator(named, assumed)) {
+        return Ok(found);
+    }
+    let candidates: Vec<Candidate> = named
         .iter()
         .filter_map(|operator| {
             Some(Candidate {
@@ -421,22 +447,21 @@ pub fn resolve_operator(
             })
         })
         .collect();
-    let assumed = match actual {
-        [SqlType::Unknown, known] => [known, known],
-        [known, SqlType::Unknown] => [known, known],
-        same => same,
-    };
-    let first = candidates
-        .iter()
-        .find(|candidate| exact(candidate, &actual))
-        .or_else(|| candidates.iter().find(|candidate| exact(candidate, &assumed)))
-        .cloned();
-    let chosen = match first {
-        Some(candidate) => candidate,
-        None => choose(candidates, &actual)
-            .map_err(|failure| operator_failure(symbol, &actual, &failure))?,
-    };
+    let chosen = choose(candidates, &actual)
+        .map_err(|failure| operator_failure(symbol, &actual, &failure))?;
     resolved(&chosen, &actual).ok_or_else(|| operator_failure(symbol, &actual, &Failure::None))
+}
+
+fn exact_operator(
+    named: &'static [crate::OperatorDefinition],
+    [left, right]: [SqlType; 2],
+) -> Option<Resolution> {
+    let found = named.iter().find(|operator| {
+        operator.left == Some(ArgumentType::Exactly(left))
+            && operator.right == ArgumentType::Exactly(right)
+    })?;
+    let ArgumentType::Exactly(returns) = found.function.definition()?.returns else { return None };
+    Some(Resolution { function: found.function, arguments: Vec::from([left, right]), returns })
 }
 
 /// The function behind `symbol operand`.
