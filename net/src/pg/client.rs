@@ -75,6 +75,23 @@ impl Client {
         &mut self.out
     }
 
+    /// Whether the next message that has arrived is a Sync. An execution before it ends its transaction, so it may run as one turn.
+    #[inline]
+    pub fn sync_follows(&self) -> bool {
+        self.connection.sync_follows()
+    }
+
+    /// Waits until somebody asks the running statement to stop; for ever, if nobody can.
+    ///
+    /// # Cancel safety
+    /// Dropping it forgets nothing.
+    pub async fn cancelled(&self) {
+        match &self.cancel_signal {
+            Some(signal) => signal.requested().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits until the client has taken what was written, if that is over the bound. Whoever writes many rows calls it between rows.
     ///
     /// # Errors

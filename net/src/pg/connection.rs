@@ -226,6 +226,12 @@ impl Connection {
         Ok(Some(step))
     }
 
+    /// Whether a Sync is next in what has arrived: then the message before it was a transaction of its own, if no other came before it.
+    #[inline]
+    pub(crate) fn sync_follows(&self) -> bool {
+        self.input.pending().first() == Some(&b'S')
+    }
+
     /// The bytes of a [`CopyStep::Chunk`].
     pub(crate) fn chunk(&self, body: Range<usize>) -> &[u8] {
         self.input.slice(body)

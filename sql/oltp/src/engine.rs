@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use accord::{Footprint, Rows, Workload};
+use accord::{Abort, Footprint, Rows, Workload};
+use shard::ShardError;
+use storage::StorageErrorKind;
 use types::token::SliceCount;
-use types::{SliceId, Timestamp};
+use types::{SliceId, SqlState, Timestamp};
 
 use crate::OltpError;
 
@@ -56,4 +58,74 @@ pub trait Engine {
     /// # Errors
     /// Unavailability.
     async fn allocate_row_ids(&self, count: u64) -> Result<(SliceId, u64), OltpError>;
+}
+
+impl Engine for shard::ShardClient {
+    fn slices(&self) -> SliceCount {
+        shard::ShardClient::slices(self)
+    }
+
+    async fn submit(
+        &self,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Result<Committed, OltpError> {
+        let committed = shard::ShardClient::submit(self, footprint, workload).await;
+        let committed = committed.map_err(|error| of_shard(error, Unknown::Outcome))?;
+        Ok(Committed { execute_at: committed.execute_at, reply: committed.reply })
+    }
+
+    async fn begin(&self) -> Result<Timestamp, OltpError> {
+        shard::ShardClient::begin(self).await.map_err(|error| of_shard(error, Unknown::Nothing))
+    }
+
+    async fn read_at(&self, at: Timestamp, footprint: Arc<Footprint>) -> Result<Rows, OltpError> {
+        let rows = shard::ShardClient::read_at(self, at, footprint).await;
+        rows.map_err(|error| of_shard(error, Unknown::Nothing))
+    }
+
+    fn end_snapshot(&self, at: Timestamp) {
+        shard::ShardClient::end_snapshot(self, at);
+    }
+
+    async fn allocate_row_ids(&self, count: u64) -> Result<(SliceId, u64), OltpError> {
+        let allocated = shard::ShardClient::allocate_row_ids(self, count).await;
+        allocated.map_err(|error| of_shard(error, Unknown::Nothing))
+    }
+}
+
+/// What is not known when a shard stops under a request.
+enum Unknown {
+    /// Whether the transaction took effect.
+    Outcome,
+    /// Nothing: it only read.
+    Nothing,
+}
+
+fn of_shard(error: ShardError, unknown: Unknown) -> OltpError {
+    let message = error.to_string();
+    let sqlstate = match error {
+        ShardError::Aborted(abort) => return OltpError::of_abort(abort),
+        ShardError::SnapshotTooOld | ShardError::InTheFuture { .. } => {
+            return OltpError::Aborted(Abort::SnapshotTooOld);
+        }
+        ShardError::SchemaChanged { table } => {
+            return OltpError::Aborted(Abort::SchemaChanged { table, found: None });
+        }
+        ShardError::Overloaded { .. } => SqlState::INSUFFICIENT_RESOURCES,
+        ShardError::NothingTouched => SqlState::INTERNAL_ERROR,
+        ShardError::Stopped(_) => match unknown {
+            Unknown::Outcome => SqlState::STATEMENT_COMPLETION_UNKNOWN,
+            Unknown::Nothing => SqlState::CRASH_SHUTDOWN,
+        },
+        ShardError::Failed(failure) => match failure.kind {
+            StorageErrorKind::NoSpace => SqlState::DISK_FULL,
+            StorageErrorKind::Damage => SqlState::DATA_CORRUPTED,
+            StorageErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            StorageErrorKind::SnapshotTooOld => SqlState::SNAPSHOT_TOO_OLD,
+            StorageErrorKind::Unavailable => SqlState::CANNOT_CONNECT_NOW,
+            _ => SqlState::IO_ERROR,
+        },
+    };
+    OltpError::Unavailable { sqlstate, message }
 }

@@ -214,19 +214,19 @@ impl TableRows {
 
 /// Lends a value; a `numeric` is encoded for the time of the call.
 pub fn with_value_ref<R>(value: &Value, use_it: impl FnOnce(ValueRef<'_>) -> R) -> R {
+    if let Value::Numeric(number) = value {
+        let mut bytes = Vec::new();
+        number.encode(&mut bytes);
+        return use_it(ValueRef::Numeric(&bytes));
+    }
     use_it(match value {
-        Value::Null | Value::Array(_) => ValueRef::Null,
+        Value::Null | Value::Array(_) | Value::Numeric(_) => ValueRef::Null,
         Value::Bool(v) => ValueRef::Bool(*v),
         Value::Int2(v) => ValueRef::Int2(*v),
         Value::Int4(v) => ValueRef::Int4(*v),
         Value::Int8(v) => ValueRef::Int8(*v),
         Value::Float4(v) => ValueRef::Float4(*v),
         Value::Float8(v) => ValueRef::Float8(*v),
-        Value::Numeric(number) => {
-            let mut bytes = Vec::new();
-            number.encode(&mut bytes);
-            return use_it(ValueRef::Numeric(&bytes));
-        }
         Value::Text(v) => ValueRef::Text(v),
         Value::Bytea(v) => ValueRef::Bytea(v),
         Value::Date(v) => ValueRef::Date(*v),

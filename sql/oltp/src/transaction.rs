@@ -99,6 +99,7 @@ pub struct Transaction {
     ranges: Vec<Bounds>,
     schema: Vec<SchemaChange>,
     whole: BTreeSet<TableId>,
+    attachment: Vec<u8>,
     bytes: u64,
 }
 
@@ -123,6 +124,7 @@ impl Transaction {
             ranges: Vec::new(),
             schema: Vec::new(),
             whole: BTreeSet::new(),
+            attachment: Vec::new(),
             bytes: 0,
         }
     }
@@ -168,6 +170,11 @@ impl Transaction {
                 (row.address.clone(), values)
             })
             .collect()
+    }
+
+    /// Instructions to the stores, which travel in the record: the layouts of tables that come or grow. The last one counts.
+    pub fn attach(&mut self, attachment: Vec<u8>) {
+        self.attachment = attachment;
     }
 
     /// States the schema versions that a statement was planned at.
@@ -499,7 +506,8 @@ impl Transaction {
             index_ranges(&mut footprint, &row.table, std::iter::once(token));
             rows.push((point, row));
         }
-        (footprint, Arc::new(CommitTransaction { validation, rows, schema: self.schema }))
+        let (schema, attachment) = (self.schema, self.attachment);
+        (footprint, Arc::new(CommitTransaction { validation, rows, schema, attachment }))
     }
 }
 
@@ -509,6 +517,7 @@ struct CommitTransaction {
     validation: Validation,
     rows: Vec<(usize, BufferedRow)>,
     schema: Vec<SchemaChange>,
+    attachment: Vec<u8>,
 }
 
 impl Workload for CommitTransaction {
@@ -522,7 +531,8 @@ impl Workload for CommitTransaction {
                 return Outcome::Abort(abort);
             }
         }
-        Outcome::Commit(Commit { writes, schema: self.schema.clone(), ..Commit::default() })
+        let (schema, attachment) = (self.schema.clone(), self.attachment.clone());
+        Outcome::Commit(Commit { writes, schema, attachment, ..Commit::default() })
     }
 }
 

@@ -108,15 +108,9 @@ impl Compiled {
     }
 }
 
-/// Whether an expression gives the same answer wherever it is evaluated: immutable and stable functions that need no catalog.
+/// Whether an expression gives the same answer wherever it is evaluated.
 fn portable(expr: &Expr) -> bool {
-    let mut portable = expr.volatility() != Volatility::Volatile;
-    expr.walk(&mut |part| {
-        if let Expr::Call { function, .. } = part {
-            portable &= function.definition().is_some_and(|found| !found.is_answered_outside());
-        }
-    });
-    portable
+    expr.volatility() != Volatility::Volatile
 }
 
 /// Expressions over rows that exist, which one-turn statements evaluate where the rows are.

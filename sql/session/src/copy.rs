@@ -213,7 +213,7 @@ fn read_field(
     if column_type.modifier < 0 {
         return Ok(value);
     }
-    Ok(cast_value(&value, types::ColumnType::plain(sql_type), column_type, CastKind::Implicit, context)?)
+    Ok(cast_value(&value, sql_type, column_type, CastKind::Implicit, context)?)
 }
 
 fn of_format(error: &CopyFormatError) -> SqlError {

@@ -25,6 +25,8 @@ pub struct PendingCatalog {
     pub overlay: Arc<Catalog>,
     /// The header that COMMIT writes.
     pub header: Header,
+    /// Tables made or changed, as they are now.
+    pub made: Vec<Arc<TableSchema>>,
 }
 
 impl<N: Node> Session<N> {
@@ -115,19 +117,23 @@ impl<N: Node> Session<N> {
         }
         header.version = SchemaVersion(header.version.0 + 1);
         let overlay = Arc::new(catalog.apply(header.version, &outcome.changes));
-        let created: Vec<Arc<TableSchema>> = outcome
-            .changes
-            .iter()
-            .filter_map(|change| match change {
-                CatalogChange::PutTable(table) => Some(table.clone()),
-                _ => None,
-            })
-            .collect();
-        node.prepare_tables(&created).await?;
         self.write_changes(&outcome.changes, &catalog, header).await?;
-        if let State::Open(block) = &mut self.state {
-            block.catalog = Some(PendingCatalog { overlay, header });
+        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
+        let pending = block.catalog.get_or_insert_with(|| PendingCatalog {
+            overlay: overlay.clone(),
+            header,
+            made: Vec::new(),
+        });
+        pending.overlay = overlay;
+        pending.header = header;
+        for change in &outcome.changes {
+            if let CatalogChange::PutTable(table) = change {
+                pending.made.retain(|known| known.table_id != table.table_id);
+                pending.made.push(table.clone());
+            }
         }
+        let attachment = node.attachment(&pending.made);
+        self.transaction().await?.attach(attachment);
         for sequence in &outcome.restarted {
             self.restart_sequence(*sequence).await?;
         }

@@ -148,6 +148,13 @@ fn of_abort(abort: &accord::Abort) -> SqlError {
             SqlState::IO_ERROR,
             format!("rows could not be read: {}", String::from_utf8_lossy(reason)),
         ),
+        Abort::NotLogged(reason) => match oltp::StatementError::decode(reason) {
+            Ok(error) => error.into(),
+            Err(_) => SqlError::new(
+                SqlState::IO_ERROR,
+                format!("the transaction could not be logged: {}", String::from_utf8_lossy(reason)),
+            ),
+        },
         Abort::Refused(bytes) => match oltp::StatementError::decode(bytes) {
             Ok(error) => error.into(),
             Err(error) => SqlError::new(

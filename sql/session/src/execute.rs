@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use oltp::{Engine, OltpError, ReadOutcome, StoredRows, TableRows, finish_read, read_now, resolve};
+use oltp::{OltpError, ReadOutcome, StoredRows, TableRows, finish_read, read_now, resolve};
 use plan::statement::{Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement};
 use types::{SqlState, SqlType, TextSettings, Value};
 
@@ -143,6 +143,60 @@ impl<N: Node> Session<N> {
         }
         let stream = self.analyse(compiled, QueryPart::Select, parameters, out).await?;
         Ok(Rows::Stream { stream, waiting: Vec::new() })
+    }
+
+    /// How many rows a short read gives, for EXPLAIN ANALYZE.
+    pub(crate) async fn short_rows(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        parameters: Vec<Value>,
+    ) -> Result<usize, SqlError> {
+        let Statement::Select(select) = &compiled.bound.statement else { return Ok(0) };
+        let Some(short) = &select.short else { return Ok(0) };
+        match self.short_read(compiled, short, &parameters).await {
+            Ok(outcome) => Ok(outcome.row_count()),
+            Err(ReadFailure::TooManyRows) => Err(OltpError::TooManyRows.into()),
+            Err(ReadFailure::Sql(error)) => Err(error),
+        }
+    }
+
+    /// What an EXECUTE of SQL runs: the prepared statement, and its arguments as values of its parameters' types.
+    fn execute_arguments(
+        &mut self,
+        execute: &plan::statement::Execute,
+        parameters: &[Value],
+    ) -> Result<(Arc<Compiled>, Vec<Value>), SqlError> {
+        let inner = self.statement(&execute.name)?;
+        let expected = &inner.bound.parameters;
+        if expected.len() != execute.arguments.len() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("wrong number of parameters for prepared statement \"{}\"", execute.name),
+            )
+            .with_detail(format!(
+                "Expected {} parameters but got {}.",
+                expected.len(),
+                execute.arguments.len()
+            )));
+        }
+        let surroundings = self.surroundings();
+        let session = SessionContext::new(self, &surroundings);
+        let context = session.context();
+        let mut values = Vec::with_capacity(expected.len());
+        for (argument, sql_type) in execute.arguments.iter().zip(expected) {
+            let value = functions::evaluate(argument, &[], parameters, &context)?;
+            let (from, to) = (argument.sql_type(), types::ColumnType::plain(*sql_type));
+            let kind = functions::CastKind::Assignment;
+            values.push(functions::cast_value(&value, from, to, kind, &context)?);
+        }
+        session.settle();
+        Ok((inner.clone(), values))
+    }
+
+    /// Columns of a prepared statement, if it returns rows.
+    pub(crate) fn columns_of(&self, name: &str) -> Option<Vec<plan::query::OutputColumn>> {
+        let compiled = self.prepared(name)?;
+        Portal::<N>::new(compiled, Vec::new(), Formats::default()).columns(self)
     }
 
     async fn short_read(
@@ -615,13 +669,14 @@ impl RowOf<'_> {
             }
             ReadOutcome::Stored { rows, positions } => {
                 let table = self.table.expect("stored rows are rows of a table");
-                out.begin_row(positions.len() as u16);
-                let mut column = 0;
-                table.visit(rows.get(self.index), positions, |_, value| {
-                    out.value(value, types[column], formats.of(column), settings);
-                    column += 1;
-                })?;
-                out.end_row()
+                out.row(positions.len() as u16, |row| {
+                    let mut column = 0;
+                    table.visit(rows.get(self.index), positions, |_, value| {
+                        row.value(value, types[column], formats.of(column), settings);
+                        column += 1;
+                    })?;
+                    Ok(())
+                })
             }
         }
     }
@@ -635,10 +690,11 @@ pub(crate) fn write_values<O: Output>(
     settings: &TextSettings,
     out: &mut O,
 ) -> Result<(), SqlError> {
-    out.begin_row(row.len() as u16);
-    for (column, value) in row.iter().enumerate() {
-        let sql_type = types.get(column).copied().unwrap_or(SqlType::Text);
-        out.owned_value(value, sql_type, formats.of(column), settings);
-    }
-    out.end_row()
+    out.row(row.len() as u16, |sink| {
+        for (column, value) in row.iter().enumerate() {
+            let sql_type = types.get(column).copied().unwrap_or(SqlType::Text);
+            sink.owned_value(value, sql_type, formats.of(column), settings);
+        }
+        Ok(())
+    })
 }

@@ -298,6 +298,11 @@ impl SequenceCache {
     pub fn forget(&self) {
         *self.state.borrow_mut() = SequenceState::default();
     }
+
+    /// Numbers reserved of one sequence are no longer good.
+    pub fn forget_one(&self, sequence: TableId) {
+        self.state.borrow_mut().reserved.remove(&sequence);
+    }
 }
 
 /// The context of an evaluation on the session's own core.
@@ -609,7 +614,7 @@ fn take_numbers(
     Ok((after(sequence, last), reserved))
 }
 
-fn encode_position(position: Option<i64>) -> Vec<u8> {
+pub(crate) fn encode_position(position: Option<i64>) -> Vec<u8> {
     let mut encoder = Encoder::new();
     encoder.i64(position.unwrap_or(0));
     encoder.bool(position.is_none());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oltp::Engine;
 use plan::catalog::Catalog;
-use plan::statement::{BoundStatement, CopyOptions};
+use plan::statement::BoundStatement;
 use types::schema::RowAddress;
 use types::{TableId, TableSchema, Timestamp, Value};
 
@@ -36,11 +36,8 @@ pub trait Node {
     /// Unavailability.
     async fn publish_catalog(&self, catalog: Arc<Catalog>) -> Result<(), SqlError>;
 
-    /// Tells storage about tables that a transaction is making, before rows of theirs may come.
-    ///
-    /// # Errors
-    /// Unavailability.
-    async fn prepare_tables(&self, tables: &[Arc<TableSchema>]) -> Result<(), SqlError>;
+    /// What the record of a transaction that makes or changes tables carries for the stores.
+    fn attachment(&self, tables: &[Arc<TableSchema>]) -> Vec<u8>;
 
     /// Microseconds since 2000-01-01 UTC.
     fn wall_micros(&self) -> i64;
@@ -50,6 +47,9 @@ pub trait Node {
 
     /// Sixty-four random bits.
     fn random_bits(&self) -> u64;
+
+    /// Rows of a computed table about the node (`pg_stat_activity`, `ringfence.shards`, …), in the order of its columns.
+    fn status_rows(&self, table: &str) -> Vec<Vec<Value>>;
 
     /// A SCRAM verifier of a password in clear.
     fn password_verifier(&self, password: &str) -> Box<str>;
@@ -67,7 +67,7 @@ pub struct BulkRequest {
     /// The table.
     pub table: Arc<TableSchema>,
     /// COPY's bytes and how to read them; nothing if rows are given by [`BulkLoad::rows`].
-    pub copy: Option<(Arc<BoundStatement>, CopyOptions)>,
+    pub copy: Option<Arc<BoundStatement>>,
     /// What its expressions may know.
     pub surroundings: oltp::Surroundings,
     /// The transaction's snapshot: keys written after it are checked again at COMMIT.

@@ -39,25 +39,29 @@ pub enum Severity {
     Warning,
 }
 
+/// Takes the values of one row.
+pub trait RowSink {
+    /// The next value.
+    fn value(&mut self, value: ValueRef<'_>, sql_type: SqlType, format: Format, settings: &TextSettings);
+
+    /// The next value, an owned one (arrays come only this way).
+    fn owned_value(&mut self, value: &Value, sql_type: SqlType, format: Format, settings: &TextSettings);
+}
+
 /// One client's side of a statement.
 pub trait Output {
     /// Describes the rows that follow, for the simple protocol.
     fn describe_rows(&mut self, columns: &[OutputColumn], formats: &Formats);
 
-    /// Begins a row of `columns` values.
-    fn begin_row(&mut self, columns: u16);
-
-    /// Writes the next value of the row.
-    fn value(&mut self, value: ValueRef<'_>, sql_type: SqlType, format: Format, settings: &TextSettings);
-
-    /// Writes the next value of the row, an owned one (arrays come only this way).
-    fn owned_value(&mut self, value: &Value, sql_type: SqlType, format: Format, settings: &TextSettings);
-
-    /// Ends the row.
+    /// Writes a row of `columns` values, which `fill` gives one after the other.
     ///
     /// # Errors
-    /// 54000 if it is too long for the protocol.
-    fn end_row(&mut self) -> Result<(), SqlError>;
+    /// What `fill` raises (the row is not written then); 54000 if it is too long for the protocol.
+    fn row(
+        &mut self,
+        columns: u16,
+        fill: impl FnOnce(&mut dyn RowSink) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError>;
 
     /// Says that a statement is done.
     fn complete(&mut self, tag: &str);

@@ -71,7 +71,7 @@ impl<N: Node> Portal<N> {
                 Some(vec![text(shown)])
             }
             Statement::Explain(_) => Some(vec![text("QUERY PLAN")]),
-            Statement::Execute(execute) => session.executed_columns(&execute.name),
+            Statement::Execute(execute) => session.columns_of(&execute.name),
             _ if self.compiled.bound.columns.is_empty() && !self.selects_nothing() => None,
             _ => Some(self.compiled.bound.columns.clone()),
         }

@@ -308,6 +308,11 @@ impl<N: Node> Session<N> {
         Ok(compiled)
     }
 
+    /// A prepared statement as it was planned last.
+    pub(crate) fn prepared(&self, name: &str) -> Option<Arc<Compiled>> {
+        self.statements.get(name).map(|prepared| prepared.compiled.clone())
+    }
+
     /// Makes a portal of a statement and its parameters.
     ///
     /// # Errors
@@ -490,6 +495,17 @@ impl<N: Node> Session<N> {
         }
     }
 
+    /// A message was refused before it reached the session: an open block has failed. What it holds is given back when the block ends.
+    pub fn refuse(&mut self) {
+        if let State::Open(block) = &mut self.state {
+            let opener = block.opener;
+            if let Some(transaction) = block.transaction.take() {
+                self.node.engine().end_snapshot(transaction.snapshot());
+            }
+            self.state = State::Failed(opener);
+        }
+    }
+
     /// A batch of the simple protocol ends with its first error.
     async fn leave_batch(&mut self) {
         if matches!(self.state, State::Failed(Opener::Batch)) {
@@ -594,7 +610,7 @@ fn read_parameter(
 ) -> Result<Value, SqlError> {
     let Some(bytes) = parameter.bytes else { return Ok(Value::Null) };
     let value = match parameter.format {
-        Format::Binary => types::binary_format::from_binary(bytes, sql_type),
+        Format::Binary => types::binary_format::receive(bytes, sql_type),
         Format::Text => {
             let text = std::str::from_utf8(bytes).map_err(|_| {
                 SqlError::new(
@@ -602,7 +618,7 @@ fn read_parameter(
                     "invalid byte sequence for encoding \"UTF8\"",
                 )
             })?;
-            types::text_format::from_text(text, sql_type, settings)
+            types::text_format::parse_text(text, sql_type, settings)
         }
     };
     value.map_err(SqlError::from)

@@ -12,15 +12,14 @@
 
 use std::sync::Arc;
 
-use oltp::{Bounds, Engine, OltpError, TableRows, Targets, Transaction};
-use oltp::transaction::Consistency;
+use oltp::{Engine, OltpError, TableRows, Targets, Transaction};
 use plan::catalog::{Catalog, CatalogChange, Role};
 use types::codec::{DecodeError, Decoder, Encoder};
-use types::key::{KeyOrder, append_key_column, prefix_end};
+use types::key::KeyOrder;
 use types::schema::{ColumnSchema, KeyColumn, Partitioning, RowAddress, SequenceSchema};
 use types::token::SliceCount;
 use types::{
-    ColumnId, ColumnType, SchemaVersion, SqlState, SqlType, TableId, TableSchema, Token, Value,
+    ColumnId, ColumnType, SchemaVersion, SqlState, SqlType, TableId, TableSchema, Value,
 };
 
 /// The system table's identity.
@@ -192,46 +191,25 @@ fn damaged(what: impl std::fmt::Display) -> OltpError {
     )
 }
 
-/// Reads the whole catalog, when the node starts.
+/// The catalog that some rows of the system table make: all of them, when the node starts.
 ///
 /// # Errors
-/// Rows that do not decode; those of the engine.
-pub async fn load_catalog<E: Engine>(engine: &E) -> Result<Catalog, OltpError> {
-    let table = system_rows(engine.slices());
-    let snapshot = engine.begin().await?;
-    let outcome = load_at(engine, &table, Transaction::new(snapshot, Consistency::Snapshot)).await;
-    engine.end_snapshot(snapshot);
-    outcome
-}
-
-async fn load_at<E: Engine>(
-    engine: &E,
-    table: &TableRows,
-    mut transaction: Transaction,
-) -> Result<Catalog, OltpError> {
-    let mut partition = Vec::new();
-    append_key_column(&Value::Int2(0), KeyOrder::PRIMARY, &mut partition);
-    let tokens = accord::TokenRange::one(Token::of_bytes(&partition));
+/// A row that does not decode.
+pub fn catalog_of_rows(rows: &[Vec<Value>]) -> Result<Catalog, OltpError> {
     let mut header = Header::INITIAL;
     let mut changes = Vec::new();
-    // One kind at a time: each stays within what a shard core reads at once.
-    for kind in [Kind::Header, Kind::Namespace, Kind::Role, Kind::Sequence, Kind::Table] {
-        let mut low = partition.clone();
-        append_key_column(&Value::Int2(kind as i16), KeyOrder::PRIMARY, &mut low);
-        let high = prefix_end(&low);
-        let bounds = Bounds { table: SYSTEM_TABLE, tokens, low, high };
-        for row in transaction.rows(engine, table, &Targets::Range(bounds)).await? {
-            let [_, Value::Int2(kind), Value::Text(id), Value::Bytea(payload)] = &row.values[..]
-            else {
-                return Err(damaged("a row has not the columns of the catalog"));
-            };
-            if *kind == Kind::Header as i16 {
-                header = Header::decode(payload).map_err(damaged)?;
-            } else if let Some(change) = decode_change(*kind, id, payload).map_err(damaged)? {
-                changes.push(change);
-            }
+    for row in rows {
+        let [_, Value::Int2(kind), Value::Text(id), Value::Bytea(payload)] = &row[..] else {
+            return Err(damaged("a row has not the columns of the catalog"));
+        };
+        if *kind == Kind::Header as i16 {
+            header = Header::decode(payload).map_err(damaged)?;
+        } else if let Some(change) = decode_change(*kind, id, payload).map_err(damaged)? {
+            changes.push(change);
         }
     }
+    // Tables name schemas, so those come first.
+    changes.sort_by_key(|change| !matches!(change, CatalogChange::PutSchema { .. }));
     Ok(Catalog::initial().apply(header.version, &changes))
 }
 
@@ -276,4 +254,44 @@ pub async fn write_row<E: Engine>(
         (None, None) => {}
     }
     Ok(())
+}
+
+/// Makes the roles of a new data directory, in a transaction of its own. Gives the catalog with them.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn make_roles<E: Engine>(
+    engine: &E,
+    catalog: &Catalog,
+    verifier: Option<Box<str>>,
+    attachment: Vec<u8>,
+) -> Result<Catalog, OltpError> {
+    let snapshot = engine.begin().await?;
+    let outcome = async {
+        let mut transaction = Transaction::new(snapshot, oltp::transaction::Consistency::Strict);
+        transaction.attach(attachment);
+        let mut header = read_header(engine, &mut transaction).await?;
+        header.version = SchemaVersion(header.version.0 + 1);
+        let changes: Vec<CatalogChange> = [("ringfence", 10), ("postgres", 11)]
+            .map(|(name, oid)| {
+                CatalogChange::PutRole(Role {
+                    oid,
+                    name: name.into(),
+                    superuser: true,
+                    login: true,
+                    verifier: verifier.clone(),
+                })
+            })
+            .into();
+        for change in &changes {
+            let (kind, id, payload) = change_row(change);
+            write_row(engine, &mut transaction, kind, &id, payload).await?;
+        }
+        write_row(engine, &mut transaction, Kind::Header, "", Some(header.encode())).await?;
+        transaction.commit(engine).await?;
+        Ok(catalog.apply(header.version, &changes))
+    }
+    .await;
+    engine.end_snapshot(snapshot);
+    outcome
 }

@@ -1,0 +1,75 @@
+//! One node: a shard on each core, sessions on all of them, analytics on the rest.
+//!
+//! Start: take the directory, recover it on the first core, start a tree and a shard on each, read the catalog, listen. Stop: no new connections, sessions end at their
+//! next idle moment, logs become durable, the process ends with 0. A shard that fails ends the process: what it acknowledged is durable, what it did not is unknown.
+
+mod boot;
+mod core;
+mod state;
+mod status;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use runtime::{DirectIo, Pinning, RuntimeOptions};
+use shard::ShardMessage;
+use storage::directory_lock::DirectoryLock;
+
+use crate::config::{NodeSettings, RuntimeKind};
+use state::NodeState;
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// With one sentence that says what to change, when the node cannot start.
+pub fn run(settings: NodeSettings, password: Option<String>) -> Result<()> {
+    std::fs::create_dir_all(&settings.data)
+        .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
+    let _lock = DirectoryLock::acquire(&settings.data, "ringfence serve")?;
+    if settings.runtime == RuntimeKind::Glommio {
+        bail!("--runtime glommio: the second driver does not serve yet; leave the option out");
+    }
+    let options = RuntimeOptions {
+        shards: settings.shards,
+        background_cores: settings.background_cores,
+        pinning: if settings.pin { Pinning::Pinned } else { Pinning::Floating },
+        direct_io: DirectIo::Required,
+        data_directory: Some(settings.data.clone()),
+    };
+    let plan = runtime::plan_cpus(&options)?;
+    let shard_count = plan.shard_cpus.len() as u16;
+    let background_count = plan.background_cpus.len();
+    let state = Arc::new(NodeState::new(settings, password, shard_count, background_count));
+    let starts = boot::Starts::new(shard_count);
+    let for_cores = state.clone();
+    let node = runtime::start(&options, move |core: runtime::Core<ShardMessage>| {
+        let (state, start) = (for_cores.clone(), starts.take(core.shard));
+        async move { core::run(core, state, start).await }
+    })?;
+    let http = status::serve_http(state.clone())?;
+    stop_on_signals(node.shutdown().clone())?;
+    node.join();
+    http.stop();
+    state.outcome()
+}
+
+/// SIGTERM and SIGINT ask the node to stop; a second one ends it at once.
+fn stop_on_signals(shutdown: runtime::Shutdown) -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .context("cannot watch for signals")?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for (count, signal) in signals.forever().enumerate() {
+                if count > 0 {
+                    tracing::warn!(signal, "told to stop again: ending at once");
+                    std::process::exit(1);
+                }
+                tracing::info!(signal, "stopping");
+                shutdown.request();
+            }
+        })
+        .context("cannot start the signal thread")?;
+    Ok(())
+}
