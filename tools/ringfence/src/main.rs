@@ -1,5 +1,7 @@
 //! The product's binary and composition root: the one place that knows all of the house.
 
+mod analytics;
+mod bulk;
 mod command;
 mod config;
 mod demo;

@@ -4,8 +4,8 @@
 //! next idle moment, logs become durable, the process ends with 0. A shard that fails ends the process: what it acknowledged is durable, what it did not is unknown.
 
 mod boot;
-mod core;
-mod state;
+pub mod core;
+pub mod state;
 mod status;
 
 use std::sync::Arc;
