@@ -11,7 +11,7 @@ use std::sync::Arc;
 use functions::{CatalogFunctions, EvalContext, EvalError, VolatileSource};
 use oltp::{Engine, StatementError, Surroundings};
 use oltp::transaction::Consistency;
-use plan::catalog::{Catalog, Relation, SearchPath};
+use plan::catalog::{Catalog, Relation, SearchPath, quote_identifier};
 use types::codec::{Decoder, Encoder};
 use types::schema::SequenceSchema;
 use types::{SqlState, TableId, Value};
@@ -39,6 +39,11 @@ pub struct SessionFunctions {
 }
 
 impl SessionFunctions {
+    /// Where unqualified names are looked for.
+    pub fn search_path(&self) -> &SearchPath {
+        &self.search_path
+    }
+
     fn text(value: impl Into<String>) -> Result<Value, EvalError> {
         Ok(Value::text(value))
     }
@@ -69,37 +74,27 @@ impl SessionFunctions {
             .map_or_else(|| format!("unknown (OID={oid})"), |role| role.name.to_string())
     }
 
-    fn index_definition(&self, oid: u32, column: i64) -> Value {
-        let (table, key, name, unique) = match self.catalog.relation_by_oid(oid) {
+    /// The whole definition, or the name of one of its columns.
+    fn index_definition(&self, oid: Option<u32>, column: i64) -> Value {
+        let Some(oid) = oid else { return Value::Null };
+        if column <= 0 {
+            return self.catalog.index_definition(oid).map_or(Value::Null, Value::text);
+        }
+        let (table, key) = match self.catalog.relation_by_oid(oid) {
             Some(Relation::Index { table, index }) => {
-                let index = &table.indexes[index];
-                (table.clone(), index.columns.clone(), index.name.to_string(), false)
+                let key = table.indexes[index].columns.clone();
+                (table, key)
             }
             Some(Relation::PrimaryIndex(table)) => {
-                let name = table.primary_key.as_deref().unwrap_or_default().to_owned();
-                (table.clone(), table.key.clone(), name, true)
+                let key = table.key.clone();
+                (table, key)
             }
             _ => return Value::Null,
         };
-        let columns: Vec<String> = key
-            .iter()
-            .map(|column| {
-                let name = quote_identifier(&table.columns[usize::from(column.position)].name);
-                if column.order.descending { format!("{name} DESC") } else { name }
-            })
-            .collect();
-        if column > 0 {
-            let chosen = columns.get(column as usize - 1).cloned().unwrap_or_default();
-            return Value::text(chosen.trim_end_matches(" DESC"));
-        }
-        Value::text(format!(
-            "CREATE {}INDEX {} ON {}.{} USING btree ({})",
-            if unique { "UNIQUE " } else { "" },
-            quote_identifier(&name),
-            quote_identifier(&table.namespace),
-            quote_identifier(&table.name),
-            columns.join(", ")
-        ))
+        let name = key
+            .get(column as usize - 1)
+            .map(|column| quote_identifier(&table.columns[usize::from(column.position)].name));
+        Value::text(name.unwrap_or_default())
     }
 
     fn constraint_definition(&self, oid: u32) -> Value {
@@ -163,14 +158,6 @@ fn split_name(name: &str) -> Vec<String> {
     parts
 }
 
-/// A name as SQL text: quoted only if it must be.
-pub fn quote_identifier(name: &str) -> String {
-    let plain = name.chars().enumerate().all(|(index, c)| {
-        c.is_ascii_lowercase() || c == '_' || (index > 0 && c.is_ascii_digit())
-    });
-    if plain && !name.is_empty() { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
 impl CatalogFunctions for SessionFunctions {
     fn call(&self, function: &'static str, arguments: &[&Value]) -> Result<Value, EvalError> {
         let oid = |index: usize| match arguments.get(index) {
@@ -216,7 +203,7 @@ impl CatalogFunctions for SessionFunctions {
                     Some(Value::Int2(column)) => i64::from(*column),
                     _ => 0,
                 };
-                Ok(oid(0).map_or(Value::Null, |oid| self.index_definition(oid, column)))
+                Ok(self.index_definition(oid(0), column))
             }
             "pg_get_constraintdef" => {
                 Ok(oid(0).map_or(Value::Null, |oid| self.constraint_definition(oid)))

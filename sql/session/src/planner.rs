@@ -1,6 +1,7 @@
 //! The one place where a session plans: text to bound statements, with errors as the client sees them.
 
-use plan::catalog::Catalog;
+use functions::EvalContext;
+use plan::catalog::{Catalog, SearchPath};
 use plan::statement::BoundStatement;
 use plan::{BindInput, Parsed, PlanError};
 use types::SqlType;
@@ -23,11 +24,11 @@ pub fn bind(
     parsed: &Parsed,
     text: &str,
     catalog: &Catalog,
-    search_path: &[String],
-    user: &str,
-    declared: &[SqlType],
+    search_path: &SearchPath,
+    context: EvalContext<'_>,
+    parameters: &[SqlType],
 ) -> Result<BoundStatement, SqlError> {
-    let input = BindInput { catalog, text, search_path, user, parameters: declared };
+    let input = BindInput { text, catalog, search_path, context, parameters };
     plan::bind(parsed, &input).map_err(|error| of_plan(&error, text))
 }
 

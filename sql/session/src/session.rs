@@ -167,8 +167,11 @@ impl<N: Node> Session<N> {
         declared: &[SqlType],
     ) -> Result<Compiled, SqlError> {
         let catalog = self.catalog();
-        let search_path = self.settings.search_path();
-        let bound = planner::bind(parsed, text, &catalog, &search_path, &self.user, declared)?;
+        let surroundings = self.surroundings();
+        let functions = self.session_functions();
+        let context = surroundings.context(&functions::NoVolatile);
+        let search_path = functions.search_path();
+        let bound = planner::bind(parsed, text, &catalog, search_path, context, declared)?;
         let source = Source { text: text[parsed.start..parsed.end].into(), declared: declared.into() };
         Ok(Compiled::new(bound, source, &catalog, self.node.engine().slices()))
     }
