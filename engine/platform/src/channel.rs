@@ -141,6 +141,24 @@ impl<T> ChannelSender<T> {
         !self.shared.lock().receiver_alive
     }
 
+    /// Waits for room; with one sender, the next [`ChannelSender::try_send`] then finds it.
+    ///
+    /// # Errors
+    /// [`ChannelClosed`] when the receiver is gone.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelClosed>> {
+        let mut state = self.shared.lock();
+        if !state.receiver_alive {
+            return Poll::Ready(Err(ChannelClosed));
+        }
+        if state.queue.len() < state.capacity {
+            return Poll::Ready(Ok(()));
+        }
+        if !state.sender_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.sender_wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Registers for room. Room that came since the failed try wakes at once.
     fn wait_for_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelClosed>> {
         let mut state = self.shared.lock();

@@ -8,7 +8,7 @@ use plan::catalog::VirtualTable;
 use plan::query::{Query, Subqueries};
 use plan::statement::BoundStatement;
 use types::schema::RowAddress;
-use types::{TableId, Timestamp, Value};
+use types::{TableId, TableSchema, Timestamp, Value};
 
 use crate::error::SqlError;
 
@@ -36,6 +36,8 @@ pub struct AnalyticsRequest {
     pub parameters: Vec<Value>,
     /// What its expressions may know.
     pub surroundings: Surroundings,
+    /// The stored tables that it scans, as planned, and as they are committed (nothing for one that the asking transaction has made).
+    pub tables: Vec<(Arc<TableSchema>, Option<Arc<TableSchema>>)>,
     /// The snapshot of an open transaction; nothing means: everything acknowledged before now.
     pub at: Option<Timestamp>,
     /// What the asking transaction has changed itself.

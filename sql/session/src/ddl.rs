@@ -1,9 +1,10 @@
 //! Changes of the schema. They are rows of the system table, written by the same transactions as all other rows; a block sees its own changes through an overlay.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use accord::SchemaChange;
-use plan::catalog::{Catalog, CatalogChange, Role};
+use plan::catalog::{Catalog, CatalogChange};
 use plan::ddl::Outcome;
 use plan::statement::{Ddl, PasswordChange};
 use types::{SchemaVersion, SqlState, TableId, TableSchema, Value};
@@ -132,7 +133,16 @@ impl<N: Node> Session<N> {
                 pending.made.push(table.clone());
             }
         }
-        let attachment = node.attachment(&pending.made);
+        let live = storages_of(&pending.overlay);
+        let ended: Vec<TableId> =
+            storages_of(&committed).into_iter().filter(|table| !live.contains(table)).collect();
+        let made: Vec<Arc<TableSchema>> = pending
+            .made
+            .iter()
+            .filter(|table| live.contains(&table.storage_id))
+            .cloned()
+            .collect();
+        let attachment = node.attachment(&made, &ended);
         self.transaction().await?.attach(attachment);
         for sequence in &outcome.restarted {
             self.restart_sequence(*sequence).await?;
@@ -209,7 +219,7 @@ impl<N: Node> Session<N> {
             if let CatalogChange::PutRole(put) = change
                 && put.name == role.name
             {
-                *put = Role { verifier: verifier.clone(), ..put.clone() };
+                put.verifier = verifier.clone();
             }
         }
     }
@@ -225,6 +235,11 @@ impl<N: Node> Session<N> {
     ) -> Result<(), SqlError> {
         crate::rebuild::fill(self, ddl, outcome, compiled, parameters, out).await
     }
+}
+
+/// Every storage table of a catalog.
+fn storages_of(catalog: &Catalog) -> BTreeSet<TableId> {
+    catalog.tables().flat_map(|table| storages(Some(table))).collect()
 }
 
 /// Where the rows and index entries of a table are.

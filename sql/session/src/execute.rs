@@ -272,20 +272,28 @@ impl<N: Node> Session<N> {
             part,
             parameters,
             surroundings: self.surroundings(),
+            tables: Vec::new(),
             at: None,
             own_writes: Vec::new(),
             virtual_rows: self.virtual_rows(&scanned.virtual_tables, &catalog),
             statement: statement.clone(),
         };
+        let committed = self.node.catalog();
+        for table in &scanned.tables {
+            let known = committed.table(table.table_id);
+            let known = known.filter(|known| known.storage_id == table.storage_id).cloned();
+            request.tables.push((table.clone(), known));
+        }
         if matches!(self.state, State::Open(_)) && !scanned.tables.is_empty() {
             let transaction = self.transaction().await?;
             transaction.planned_at(&statement.tables);
             request.at = Some(transaction.snapshot());
             for table in &scanned.tables {
-                transaction.read_whole(*table);
-                let rows = transaction.own_rows(*table);
+                let table = table.storage_id;
+                transaction.read_whole(table);
+                let rows = transaction.own_rows(table);
                 if !rows.is_empty() {
-                    request.own_writes.push(OwnWrites { table: *table, rows });
+                    request.own_writes.push(OwnWrites { table, rows });
                 }
             }
         }

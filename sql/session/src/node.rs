@@ -36,8 +36,8 @@ pub trait Node {
     /// Unavailability.
     async fn publish_catalog(&self, catalog: Arc<Catalog>) -> Result<(), SqlError>;
 
-    /// What the record of a transaction that makes or changes tables carries for the stores.
-    fn attachment(&self, tables: &[Arc<TableSchema>]) -> Vec<u8>;
+    /// What the record of a transaction that makes or changes tables carries for the stores: the tables as they will be, and storage tables that end.
+    fn attachment(&self, tables: &[Arc<TableSchema>], ended: &[TableId]) -> Vec<u8>;
 
     /// Microseconds since 2000-01-01 UTC.
     fn wall_micros(&self) -> i64;

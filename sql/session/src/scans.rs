@@ -1,15 +1,16 @@
 //! Which tables a query scans, so that the session can hand over what only it knows of them.
 
-use functions::Expr;
+use std::sync::Arc;
+
 use plan::catalog::VirtualTable;
 use plan::query::{Query, Rel, Subqueries, WithBody};
-use types::TableId;
+use types::TableSchema;
 
 /// What a query scans.
 #[derive(Clone, Debug, Default)]
 pub struct Scans {
-    /// Storage tables.
-    pub tables: Vec<TableId>,
+    /// Stored tables, each once.
+    pub tables: Vec<Arc<TableSchema>>,
     /// Computed tables.
     pub virtual_tables: Vec<VirtualTable>,
 }
@@ -36,8 +37,9 @@ pub fn scans(query: &Query, subqueries: &Subqueries) -> Scans {
 fn visit(rel: &Rel, scans: &mut Scans) {
     match rel {
         Rel::Scan(scan) => {
-            if !scans.tables.contains(&scan.table.storage_id) {
-                scans.tables.push(scan.table.storage_id);
+            let storage = scan.table.storage_id;
+            if !scans.tables.iter().any(|table| table.storage_id == storage) {
+                scans.tables.push(scan.table.clone());
             }
         }
         Rel::VirtualScan(scan) => {
@@ -67,9 +69,4 @@ fn visit(rel: &Rel, scans: &mut Scans) {
             visit(right, scans);
         }
     }
-}
-
-/// Whether an expression holds a subquery.
-pub fn has_subquery(expr: &Expr) -> bool {
-    expr.needs_query()
 }

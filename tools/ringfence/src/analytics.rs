@@ -1,48 +1,328 @@
-//! Where `session` meets `olap`: analytic queries over strict snapshots.
+//! Where `session` meets `olap`: a bound query, a snapshot over all shards and the session's own writes go in; rows come back through a bounded channel.
+//!
+//! The snapshot is taken on the session's core (one round over the cores); everything after that, decoding included, happens on background threads.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use anyhow::Result;
-use platform::Platform;
+use olap::{
+    Analytics as Olap, AnalyticsError, QueryBudget, QueryRequest, QueryStatistics, ResultBatch,
+    ResultSink, RunningQuery, SinkClosed, SinkError, StatementContext, VirtualTables,
+    WorkerPoolOptions,
+};
+use oltp::Seeded;
+use plan::catalog::VirtualTable;
+use platform::{ChannelReceiver, ChannelSender, JobClass, Platform, TrySendError, channel};
 use session::SqlError;
-use session::analytics::{Analytics, AnalyticsRequest, QueryCost, RowStream};
+use session::analytics::{
+    Analytics, AnalyticsRequest, OwnWrites, QueryCost, RowStream, query_of,
+};
 use shard::ShardClient;
-use storage::DataDirectory;
-use types::Value;
+use snapshot::{FrozenRows, ReadAt, Snapshot, SnapshotError, SnapshotSource, TableSnapshot};
+use sstable::{RowContent, RowVersion, SortedRun};
+use types::row::encode_row;
+use types::token::SliceCount;
+use types::{ByteCount, SqlState, TableSchema, Timestamp, Value, ValueError};
 
 use crate::node::state::NodeState;
 
-/// Analytics of the whole node.
-pub struct NodeAnalytics;
+/// Queries that run at once; each has an equal share of analytics' memory.
+const QUERIES_MAX: usize = 4;
+/// Queries that may wait for those.
+const QUEUED_MAX: usize = 64;
+/// Batches that wait for a client.
+const BATCHES_MAX: usize = 2;
+/// Bytes that one query may spill.
+const SPILL_BYTES_MAX: u64 = 64 << 30;
 
-impl NodeAnalytics {
-    /// The analytics of a node; the first core to ask makes it.
-    pub fn of(_state: &Arc<NodeState>, _platform: &Platform, _directory: &Arc<DataDirectory>) -> Result<Arc<NodeAnalytics>> {
-        Ok(Arc::new(NodeAnalytics))
-    }
+/// Starts the analytics of a node.
+///
+/// # Errors
+/// If the system refuses the threads.
+pub fn start(state: &NodeState, platform: &Platform) -> Result<Olap, AnalyticsError> {
+    let background = platform.background.clone();
+    let pool = WorkerPoolOptions {
+        threads: state.background_count.max(1),
+        queries_max: QUERIES_MAX,
+        queued_max: QUEUED_MAX,
+        on_thread_start: Arc::new(move |_| background.adopt_current_thread(JobClass::Scan)),
+    };
+    let bytes = state.settings.analytics_bytes();
+    let cache = bytes / 4;
+    let budget = QueryBudget {
+        memory: ByteCount((bytes - cache) / QUERIES_MAX as u64),
+        spill_directory: Some(state.settings.data.join("spill")),
+        spill: ByteCount(SPILL_BYTES_MAX),
+    };
+    Olap::start(pool, budget, ByteCount(cache))
 }
 
 /// Analytics from one core.
-pub struct CoreAnalytics { _client: ShardClient }
+pub struct CoreAnalytics {
+    client: ShardClient,
+    olap: Arc<Olap>,
+}
 
 impl CoreAnalytics {
     /// From one core.
-    pub fn new(client: ShardClient, _node: Arc<NodeAnalytics>) -> CoreAnalytics {
-        CoreAnalytics { _client: client }
+    pub fn new(client: ShardClient, olap: Arc<Olap>) -> CoreAnalytics {
+        CoreAnalytics { client, olap }
+    }
+
+    /// Pins the tables of a query at one timestamp.
+    async fn snapshot(&self, request: &AnalyticsRequest) -> Result<Snapshot, SqlError> {
+        let committed: Vec<Arc<TableSchema>> =
+            request.tables.iter().filter_map(|(_, committed)| committed.clone()).collect();
+        let at = match request.at {
+            None => ReadAt::Strict,
+            Some(at) => ReadAt::Exactly(at),
+        };
+        let mut snapshot = if committed.is_empty() {
+            Snapshot { timestamp: request.at.unwrap_or(Timestamp::ZERO), tables: Vec::new() }
+        } else {
+            self.client.take(&committed, at).await.map_err(|error| of_snapshot(&error))?
+        };
+        let slices = self.client.slices();
+        for (planned, committed) in &request.tables {
+            let own = request.own_writes.iter().find(|own| own.table == planned.storage_id);
+            let own_writes = own.map(|own| own_run(own, planned, slices, snapshot.timestamp));
+            let found = snapshot.tables.iter_mut().find(|table| {
+                committed.is_some() && table.schema.storage_id == planned.storage_id
+            });
+            match found {
+                Some(table) => {
+                    table.schema = planned.clone();
+                    table.own_writes = own_writes;
+                }
+                None => snapshot.tables.push(TableSnapshot {
+                    schema: planned.clone(),
+                    parts: Vec::new(),
+                    own_writes,
+                }),
+            }
+        }
+        Ok(snapshot)
     }
 }
 
-/// Rows.
-pub struct Rows;
+fn of_snapshot(error: &SnapshotError) -> SqlError {
+    match error {
+        SnapshotError::TooOld { .. } => {
+            SqlError::new(SqlState::SNAPSHOT_TOO_OLD, error.to_string())
+        }
+        SnapshotError::SchemaChanged { .. } | SnapshotError::UnknownTable { .. } => {
+            let mut moved = SqlError::new(SqlState::SERIALIZATION_FAILURE, error.to_string());
+            moved.schema_moved = true;
+            moved
+        }
+        SnapshotError::ShardUnavailable { .. } => {
+            SqlError::new(SqlState::CRASH_SHUTDOWN, error.to_string())
+        }
+    }
+}
+
+fn of_analytics(error: &AnalyticsError) -> SqlError {
+    if let AnalyticsError::Value(error) = error {
+        return error.clone().into();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    SqlError::new(error.sqlstate(), text)
+}
+
+/// The asking transaction's rows of one table.
+#[derive(Debug)]
+struct OwnRun(Arc<SortedRun>, usize);
+
+impl FrozenRows for OwnRun {
+    fn row_count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn byte_count(&self) -> usize {
+        self.1
+    }
+
+    fn run(&self) -> Arc<SortedRun> {
+        self.0.clone()
+    }
+}
+
+fn own_run(
+    own: &OwnWrites,
+    schema: &TableSchema,
+    slices: SliceCount,
+    at: Timestamp,
+) -> Arc<dyn FrozenRows> {
+    let types = schema.stored_types();
+    let mut rows: Vec<_> = own.rows.iter().collect();
+    rows.sort_by(|(a, _), (b, _)| (a.slice, &a.key).cmp(&(b.slice, &b.key)));
+    let mut run = SortedRun::new();
+    let mut bytes = 0;
+    for (address, values) in rows {
+        let mut encoded = Vec::new();
+        if let Some(values) = values {
+            encode_row(&types, values, &mut encoded);
+        }
+        bytes += address.key.len() + encoded.len();
+        let content = match values {
+            Some(_) => RowContent::Row(&encoded),
+            None => RowContent::Tombstone,
+        };
+        let slice = slices.slice_of(address.token);
+        run.push(RowVersion { slice, key: &address.key, execute_at: at, content });
+    }
+    Arc::new(OwnRun(Arc::new(run), bytes))
+}
+
+/// Rows of computed tables, gathered by the session.
+struct Gathered(Vec<(VirtualTable, Vec<Vec<Value>>)>);
+
+impl VirtualTables for Gathered {
+    fn rows(&self, table: VirtualTable) -> Result<Vec<Box<[Value]>>, ValueError> {
+        let found = self.0.iter().find(|(known, _)| *known == table);
+        let rows = found.map(|(_, rows)| rows.as_slice()).unwrap_or_default();
+        Ok(rows.iter().map(|row| row.clone().into_boxed_slice()).collect())
+    }
+}
+
+/// What comes out of a query.
+enum Piece {
+    Rows(Vec<Vec<Value>>),
+    End(Result<(), SqlError>),
+}
+
+type Statistics = Arc<Mutex<Option<QueryStatistics>>>;
+
+/// Turns batches into rows on the query's own thread.
+struct Sink {
+    sender: ChannelSender<Piece>,
+    statistics: Statistics,
+}
+
+impl ResultSink for Sink {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkClosed>> {
+        self.sender.poll_room(cx).map_err(|_| SinkClosed)
+    }
+
+    fn send(&mut self, batch: ResultBatch) -> Result<(), SinkError> {
+        let failed = |error| SinkError::Failed(AnalyticsError::Value(error));
+        let reader = batch.reader();
+        let columns = batch.columns().len();
+        let mut rows = Vec::with_capacity(batch.row_count());
+        for row in 0..batch.row_count() {
+            let values: Result<Vec<Value>, ValueError> =
+                (0..columns).map(|column| reader.value(row, column)).collect();
+            rows.push(values.map_err(failed)?);
+        }
+        match self.sender.try_send(Piece::Rows(rows)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_) | TrySendError::Full(_)) => Err(SinkError::Closed),
+        }
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<QueryStatistics, AnalyticsError>) {
+        let end = match outcome {
+            Ok(statistics) => {
+                let mut kept = self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some(statistics);
+                Ok(())
+            }
+            Err(error) => Err(of_analytics(&error)),
+        };
+        // The thread is a background one, and the reader takes everything until the end or is gone.
+        let _gone = self.sender.send_blocking(Piece::End(end));
+    }
+}
+
+/// The rows of a running query. Dropping it cancels.
+pub struct Rows {
+    receiver: ChannelReceiver<Piece>,
+    statistics: Statistics,
+    snapshot_wait: Duration,
+    query: RunningQuery,
+    ended: bool,
+}
 
 impl RowStream for Rows {
-    async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, SqlError> { Ok(None) }
-    fn cost(&self) -> QueryCost { QueryCost::default() }
+    async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, SqlError> {
+        if self.ended {
+            return Ok(None);
+        }
+        match poll_fn(|cx| self.receiver.poll_recv(cx)).await {
+            Some(Piece::Rows(rows)) => Ok(Some(rows)),
+            Some(Piece::End(outcome)) => {
+                self.ended = true;
+                outcome.map(|()| None)
+            }
+            None => {
+                self.ended = true;
+                let message = "the query ended without saying how";
+                Err(SqlError::new(SqlState::INTERNAL_ERROR, message))
+            }
+        }
+    }
+
+    fn cost(&self) -> QueryCost {
+        let kept = *self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot_wait_micros = self.snapshot_wait.as_micros() as u64;
+        match kept {
+            None => QueryCost {
+                rows_read: self.query.progress().rows_read(),
+                snapshot_wait_micros,
+                ..QueryCost::default()
+            },
+            Some(statistics) => QueryCost {
+                rows_read: statistics.rows_read,
+                bytes_read: statistics.bytes_read.0,
+                files_pruned: statistics.files_pruned,
+                files_read: statistics.files,
+                snapshot_wait_micros,
+                memory_bytes_peak: statistics.peak_memory.0,
+            },
+        }
+    }
 }
 
 impl Analytics for CoreAnalytics {
     type Rows = Rows;
-    async fn run(&self, _request: AnalyticsRequest) -> Result<Rows, SqlError> {
-        Err(SqlError::not_supported("analytics"))
+
+    async fn run(&self, request: AnalyticsRequest) -> Result<Rows, SqlError> {
+        let clock = std::time::Instant::now();
+        let snapshot = self.snapshot(&request).await?;
+        let snapshot_wait = clock.elapsed();
+        let Some((query, subqueries)) = query_of(&request.statement, request.part) else {
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "the statement has no such query"));
+        };
+        let surroundings = request.surroundings;
+        let context = StatementContext {
+            settings: surroundings.settings,
+            statement_micros: surroundings.statement_micros,
+            session_user: surroundings.user.clone(),
+            current_user: surroundings.user.clone(),
+            database: surroundings.database.clone(),
+            catalog: surroundings.catalog.clone(),
+            volatile: Arc::new(Seeded::new(&surroundings)),
+            parameters: request.parameters.into(),
+        };
+        let asked = QueryRequest {
+            query: Arc::new(query.clone()),
+            subqueries: Arc::new(subqueries.clone()),
+            context,
+            snapshot,
+            virtual_tables: Arc::new(Gathered(request.virtual_rows)),
+        };
+        let (sender, receiver) = channel(BATCHES_MAX);
+        let statistics = Statistics::default();
+        let sink = Box::new(Sink { sender, statistics: statistics.clone() });
+        let query = self.olap.run(asked, sink).map_err(|error| of_analytics(&error))?;
+        Ok(Rows { receiver, statistics, snapshot_wait, query, ended: false })
     }
 }

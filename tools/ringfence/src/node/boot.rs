@@ -1,5 +1,6 @@
 //! From a directory to trees: the first core recovers, then hands each core what it needs; the core that owns the system table's slice reads the catalog.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plan::catalog::Catalog;
@@ -7,7 +8,7 @@ use platform::{Completer, Completion, Platform, completion};
 use session::system;
 use shard::row_ids_layout;
 use storage::{DataDirectory, RangeLookup, RangeRead, ShardStart, StorageError, TableLayout, Tree};
-use types::{ShardId, Timestamp, Value};
+use types::{ShardId, TableId, Timestamp, Value};
 
 use super::state::NodeState;
 
@@ -119,6 +120,16 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 /// Layouts of the tables that every data directory has.
 pub fn system_layouts() -> [TableLayout; 2] {
     [TableLayout::of_table(&system::system_schema()), row_ids_layout()]
+}
+
+/// Every storage table that a node knows: the catalog's and the system's.
+pub fn storages(catalog: &Catalog) -> BTreeSet<TableId> {
+    let system = system_layouts().map(|layout| layout.table);
+    let of_tables = catalog.tables().flat_map(|table| {
+        let indexes = table.indexes.iter().map(|index| index.index_id);
+        std::iter::once(table.storage_id).chain(indexes)
+    });
+    system.into_iter().chain(of_tables).collect()
 }
 
 /// Reads the catalog from the tree of the core that owns it.

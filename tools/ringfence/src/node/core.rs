@@ -21,7 +21,7 @@ use types::{ShardId, SqlState, TableId, TableSchema, Value};
 use super::boot::{self, CoreStart, describe};
 use super::state::{CoreTask, NodeState};
 use super::status;
-use crate::analytics::{CoreAnalytics, NodeAnalytics};
+use crate::analytics::CoreAnalytics;
 use crate::bulk::CoreBulk;
 use crate::pg_backend::Backend;
 
@@ -75,9 +75,10 @@ async fn run_to_end(
     let mesh = core.mesh.clone();
     let shard =
         Shard::start(platform.clone(), mesh, tree.clone(), state.shared.clone(), options);
+    let known = boot::storages(&catalog);
+    shard.drop_unknown_tables(&known).await.map_err(|error| describe(&error))?;
     state.publish(catalog.clone());
-    let analytics = NodeAnalytics::of(state, &platform, &opened.directory)
-        .map_err(|error| error.to_string())?;
+    let analytics = state.analytics(&platform)?;
     let node = Rc::new(CoreNode {
         client: shard.client(),
         state: state.clone(),
@@ -89,7 +90,7 @@ async fn run_to_end(
     });
     if core.shard == ShardId(0) && catalog.roles().next().is_none() {
         let verifier = state.password.as_deref().map(|password| node.password_verifier(password));
-        let attachment = Attachment { layouts: boot::system_layouts().into(), ..Attachment::default() };
+        let attachment = Attachment::new(boot::system_layouts().into(), Vec::new());
         let made = system::make_roles(&node.client, &catalog, verifier, attachment.encode()).await;
         state.publish(Arc::new(made.map_err(|error| describe(&error))?));
     }
@@ -121,7 +122,7 @@ async fn serve(
     secrets.fill(&mut secret).map_err(|_| "the system has no random bytes")?;
     let settings = PgListenerSettings::new(secret);
     let listener = PgListener::new(backend, settings, spawner.clone(), secrets, registry.clone());
-    run_tasks(state, core, &node, registry);
+    run_tasks(state, core, registry);
     wait_for_password_rule(state)?;
     let address = listen_address(state, core).await;
     let socket = core
@@ -202,28 +203,16 @@ async fn first<A, B>(
     .await
 }
 
-fn run_tasks(
-    state: &Arc<NodeState>,
-    core: &Core<ShardMessage>,
-    node: &Rc<CoreNode>,
-    registry: Rc<CancelRegistry>,
-) {
+fn run_tasks(state: &Arc<NodeState>, core: &Core<ShardMessage>, registry: Rc<CancelRegistry>) {
     let (sender, mut receiver) = channel(TASKS_MAX);
     state.set_tasks(core.shard.index(), sender);
-    let (state, node) = (state.clone(), node.clone());
+    let state = state.clone();
     spawn(&*core.platform.spawner, SchedulingClass::Maintenance, "tasks", async move {
         while let Some(task) = std::future::poll_fn(|cx| receiver.poll_recv(cx)).await {
             match task {
                 CoreTask::Cancel { process_id, secret } => {
                     let now = state.started.elapsed().as_secs();
                     registry.cancel(&CancelRequest { process_id, secret }, now);
-                }
-                CoreTask::DropTables(tables) => {
-                    for table in tables.iter() {
-                        if let Err(error) = node.client.shard().tree().drop_table(*table).await {
-                            tracing::error!(%table, error = %describe(&error), "files of a dropped table stay");
-                        }
-                    }
                 }
             }
         }
@@ -266,23 +255,18 @@ impl Node for CoreNode {
     }
 
     async fn publish_catalog(&self, catalog: Arc<Catalog>) -> Result<(), SqlError> {
-        let gone: Arc<[TableId]> = self.state.publish(catalog).into();
-        if !gone.is_empty() {
-            for shard in 0..usize::from(self.state.shard_count) {
-                self.state.ask(shard, CoreTask::DropTables(gone.clone()));
-            }
-        }
+        self.state.publish(catalog);
         Ok(())
     }
 
-    fn attachment(&self, tables: &[Arc<TableSchema>]) -> Vec<u8> {
+    fn attachment(&self, tables: &[Arc<TableSchema>], ended: &[TableId]) -> Vec<u8> {
         // The system tables' layouts travel with every change: replay needs them before the rows of this very record.
         let mut layouts: Vec<TableLayout> = boot::system_layouts().into();
         for table in tables {
             layouts.push(TableLayout::of_table(table));
             layouts.extend(table.indexes.iter().map(|index| TableLayout::of_index(table, index)));
         }
-        Attachment { layouts, ..Attachment::default() }.encode()
+        Attachment::new(layouts, ended.to_vec()).encode()
     }
 
     fn wall_micros(&self) -> i64 {

@@ -8,9 +8,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use net::pg::cancel::CancelRequest;
 use plan::catalog::Catalog;
-use platform::ChannelSender;
+use platform::{ChannelSender, Platform};
 use shard::NodeShared;
-use types::TableId;
 
 use crate::config::NodeSettings;
 
@@ -24,8 +23,6 @@ pub enum CoreTask {
         /// The proof.
         secret: Vec<u8>,
     },
-    /// Storage tables that no schema names any more.
-    DropTables(Arc<[TableId]>),
 }
 
 /// Shared by all cores of a node.
@@ -51,6 +48,7 @@ pub struct NodeState {
     tasks: Mutex<Vec<Option<ChannelSender<CoreTask>>>>,
     ready_cores: AtomicU64,
     failure: Mutex<Option<String>>,
+    analytics: Mutex<Option<Arc<olap::Analytics>>>,
     /// Numbers of each core for `/metrics`, refreshed by the core itself.
     pub numbers: Mutex<Vec<super::status::CoreNumbers>>,
 }
@@ -78,8 +76,24 @@ impl NodeState {
             tasks: Mutex::new((0..count).map(|_| None).collect()),
             ready_cores: AtomicU64::new(0),
             failure: Mutex::new(None),
+            analytics: Mutex::new(None),
             numbers: Mutex::new(vec![super::status::CoreNumbers::default(); count]),
         }
+    }
+
+    /// Analytics; the first core to ask starts it.
+    ///
+    /// # Errors
+    /// If the system refuses its threads.
+    pub fn analytics(&self, platform: &Platform) -> Result<Arc<olap::Analytics>, String> {
+        let mut kept = self.analytics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(analytics) = &*kept {
+            return Ok(analytics.clone());
+        }
+        let started = crate::analytics::start(self, platform);
+        let started = Arc::new(started.map_err(|error| super::boot::describe(&error))?);
+        *kept = Some(started.clone());
+        Ok(started)
     }
 
     /// Version of the newest catalog; cores keep their picture while it stands.
@@ -92,18 +106,15 @@ impl NodeState {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes a committed catalog the newest, unless a newer one is known. Gives the storage tables that nothing names any more.
-    pub fn publish(&self, catalog: Arc<Catalog>) -> Vec<TableId> {
+    /// Makes a committed catalog the newest, unless a newer one is known.
+    pub fn publish(&self, catalog: Arc<Catalog>) {
         let mut current = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
         let unset = self.catalog_version() == u64::MAX;
         if !unset && catalog.version() <= current.version() {
-            return Vec::new();
+            return;
         }
-        let live = storages(&catalog);
-        let gone = storages(&current).into_iter().filter(|table| !live.contains(table)).collect();
         self.catalog_version.store(catalog.version().0, Ordering::Release);
         *current = catalog;
-        gone
     }
 
     /// Registers where a core takes its tasks.
@@ -151,14 +162,4 @@ impl NodeState {
             Some(reason) => bail!("{reason}"),
         }
     }
-}
-
-fn storages(catalog: &Catalog) -> std::collections::BTreeSet<TableId> {
-    catalog
-        .tables()
-        .flat_map(|table| {
-            let indexes = table.indexes.iter().map(|index| index.index_id);
-            std::iter::once(table.storage_id).chain(indexes)
-        })
-        .collect()
 }
