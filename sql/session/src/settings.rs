@@ -447,6 +447,8 @@ impl Settings {
             .unwrap_or_default()
             .into_iter()
             .map(|name| if name == "$user" { user.clone() } else { name })
+            // The schema `ringfence` is the system's; the superuser of that name has none of his own.
+            .filter(|name| name != "ringfence")
             .collect()
     }
 

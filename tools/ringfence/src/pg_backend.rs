@@ -288,7 +288,7 @@ impl RowSink for WireRow<'_> {
             return self.0.null();
         }
         self.0.value(|buffer| match format {
-            Format::Text => append_text_ref(value, sql_type, settings, buffer),
+            Format::Text => append_text_ref(&value, sql_type, settings, buffer),
             Format::Binary => append_binary_ref(value, sql_type, buffer),
         });
     }
