@@ -10,6 +10,8 @@ mod first;
 mod native;
 mod stateful;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

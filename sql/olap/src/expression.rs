@@ -11,6 +11,8 @@
 mod kernels;
 mod pattern;
 mod run;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod udf;
 
 use std::collections::BTreeMap;

@@ -167,6 +167,23 @@ impl Lowering<'_> {
         Ok(Relation { plan, carried, ..relation })
     }
 
+    /// The same relation with fresh names for all its columns, so that two occurrences of it can be joined to one.
+    pub(super) fn renamed(&self, relation: Relation) -> Result<Relation> {
+        let mut expressions = Vec::new();
+        let mut fresh = |column: &Column| {
+            let name = self.name();
+            expressions.push(EngineExpr::Column(column.clone()).alias(&name));
+            Column::new_unqualified(name)
+        };
+        let columns = relation.columns.iter().map(&mut fresh).collect();
+        let carried = relation.carried.as_ref().map(|carried| Carried {
+            key: fresh(&carried.key),
+            columns: carried.columns.iter().map(&mut fresh).collect(),
+        });
+        let plan = project(relation.plan, expressions)?;
+        Ok(Relation { plan, columns, types: relation.types, carried })
+    }
+
     /// Only the domain: what a relation of one row becomes for it.
     pub(super) fn domain_alone(&self, domain: &Domain) -> Result<Relation> {
         self.occurrence(domain)

@@ -15,7 +15,7 @@ use types::{ColumnType, SqlType, Value};
 
 use super::domain::{Domain, expressions_of, free_outers, inputs_of};
 use super::joins::hash_type;
-use super::{Lowering, Relation, Result, is_membership, literal, movable, split};
+use super::{Lowering, Relation, Result, has_symbol, is_membership, literal, movable, split};
 use crate::aggregation::{AggregateFunction, Call, OrderKey};
 use crate::error::AnalyticsError;
 
@@ -108,9 +108,37 @@ fn at_most_one(rel: &Rel) -> bool {
 /// A semi or anti join that a condition asks for.
 struct Membership<'e> {
     index: u32,
-    /// Comparisons of left expressions with the subquery's columns that must all hold.
+    /// Comparisons of left expressions with the subquery's columns.
     comparisons: Vec<(&'e Expr, FunctionId)>,
+    match_if: MatchIf,
     join_type: JoinType,
+}
+
+/// When a row of the subquery matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MatchIf {
+    /// All comparisons are true.
+    AllTrue,
+    /// No comparison is true: what `op ALL` must not find.
+    NoneTrue,
+    /// No comparison is false: what `NOT (op ANY)` must not find.
+    NoneFalse,
+}
+
+impl MatchIf {
+    fn conditions(self, comparisons: Vec<Expr>) -> Vec<Expr> {
+        match self {
+            MatchIf::AllTrue => comparisons,
+            MatchIf::NoneTrue => vec![Expr::Test {
+                test: Test::NotTrue,
+                argument: Box::new(Expr::Or(comparisons)),
+            }],
+            MatchIf::NoneFalse => vec![Expr::Test {
+                test: Test::NotFalse,
+                argument: Box::new(Expr::And(comparisons)),
+            }],
+        }
+    }
 }
 
 /// The condition as a semi or anti join, if it is one.
@@ -124,6 +152,7 @@ fn membership(condition: &Expr) -> Option<Membership<'_>> {
         (SubqueryKind::Exists, _) => Some(Membership {
             index: *index,
             comparisons: Vec::new(),
+            match_if: MatchIf::AllTrue,
             join_type: if negated { JoinType::LeftAnti } else { JoinType::LeftSemi },
         }),
         (SubqueryKind::Quantified { quantifier: Quantifier::Any, left, operators }, false)
@@ -132,7 +161,33 @@ fn membership(condition: &Expr) -> Option<Membership<'_>> {
             Some(Membership {
                 index: *index,
                 comparisons: left.iter().zip(operators.iter().copied()).collect(),
+                match_if: MatchIf::AllTrue,
                 join_type: JoinType::LeftSemi,
+            })
+        }
+        (SubqueryKind::Quantified { quantifier: Quantifier::Any, left, operators }, true)
+            if left.iter().all(movable)
+                && (operators.len() > 1 || !is_membership(Quantifier::Any, operators)) =>
+        {
+            Some(Membership {
+                index: *index,
+                comparisons: left.iter().zip(operators.iter().copied()).collect(),
+                match_if: MatchIf::NoneFalse,
+                join_type: JoinType::LeftAnti,
+            })
+        }
+        // NOT IN of one column is hashed where it stands; other comparisons with ALL look for a row that does not hold.
+        (SubqueryKind::Quantified { quantifier: Quantifier::All, left, operators }, false)
+            if left.iter().all(movable)
+                && !is_membership(Quantifier::All, operators)
+                && (operators.len() == 1
+                    || operators.iter().all(|operator| has_symbol(*operator, "<>"))) =>
+        {
+            Some(Membership {
+                index: *index,
+                comparisons: left.iter().zip(operators.iter().copied()).collect(),
+                match_if: MatchIf::NoneTrue,
+                join_type: JoinType::LeftAnti,
             })
         }
         _ => None,
@@ -188,7 +243,7 @@ impl Lowering<'_> {
             (relation, Some((key, right_key)), right)
         };
         let width = relation.columns.len();
-        let mut conditions = comparisons(member, width, &right.types);
+        let mut conditions = member.match_if.conditions(comparisons(member, width, &right.types));
         let equalities = Self::equalities(&mut conditions, width);
         if conditions.iter().any(|condition| !free_of_outers(condition)) {
             relation = self.dependent(relation, domain)?;
@@ -250,12 +305,16 @@ impl Lowering<'_> {
         let right = self.filtered(base, own, None)?;
         let mut relation = relation.clone();
         let width = relation.columns.len();
-        for ((left, operator), output) in member.comparisons.iter().zip(compared) {
-            between.push(Expr::Call {
+        let pairs = member.comparisons.iter().zip(compared);
+        let calls: Vec<Expr> = pairs
+            .map(|((left, operator), output)| Expr::Call {
                 function: *operator,
                 arguments: vec![inward(left), output.clone()],
                 column_type: BOOLEAN,
-            });
+            })
+            .collect();
+        if !calls.is_empty() {
+            between.extend(member.match_if.conditions(calls));
         }
         let mut conditions: Vec<Expr> =
             between.into_iter().map(|part| paired(part, width)).collect();
@@ -509,8 +568,8 @@ impl Lowering<'_> {
             vec![count(rows, SqlType::Int8), count(column(&right.columns[0]), right_type)],
         )?;
         let counted = self.attach_columns(relation, counts, key.clone(), Vec::new())?;
-        // Each value once.
-        let mut right = right;
+        // Each value once; under names of its own, as the counts have taken the others.
+        let mut right = self.renamed(right)?;
         let of_right = Expr::Column { index: 0, column_type: ColumnType::plain(right_type) };
         let value = self.scalar(&super::joins::widened(of_right, hashed), &right, None)?;
         let value = self.key(value, hashed);

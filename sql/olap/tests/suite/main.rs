@@ -2,5 +2,6 @@
 //!
 //! One program, because linking the engine below takes longer than running all of it.
 
+mod answers;
 mod queries;
 mod world;

@@ -12,7 +12,7 @@ use olap::{
     WorkerPoolOptions,
 };
 use plan::catalog::{Catalog, CatalogChange, SearchPath, VirtualTable, catalog_rows};
-use plan::statement::Statement;
+use plan::statement::{BoundStatement, Statement};
 use plan::{BindInput, bind, parse};
 use snapshot::{
     BlockError, BlockSource, FrozenRows, Part, PinnedFile, SliceRange, Snapshot, SnapshotPin,
@@ -23,6 +23,7 @@ use sstable::{
     TableShape, Versioning,
 };
 use types::key::KeyOrder;
+use types::modifier::{Overflow, apply_modifier};
 use types::schema::{KeyColumn, Partitioning};
 use types::text_format::{append_text, parse_text};
 use types::token::SliceCount;
@@ -216,14 +217,38 @@ impl World {
             indexes: Vec::new(),
             checks: Vec::new(),
         };
+        self.put(Arc::new(schema));
+    }
+
+    /// Makes the table of a CREATE TABLE.
+    pub fn create(&mut self, sql: &str) {
+        let catalog = self.catalog();
+        let bound = bound(sql, &catalog).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let Statement::Ddl(ddl) = &bound.statement else { panic!("not a CREATE TABLE: {sql}") };
+        let outcome = plan::ddl::changes(ddl, &catalog, &mut self.next_id)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        for change in outcome.changes {
+            if let CatalogChange::PutTable(schema) = change {
+                self.put(schema);
+            }
+        }
+    }
+
+    fn put(&mut self, schema: Arc<TableSchema>) {
+        let name = schema.name.to_string();
         let table = Table {
-            schema: Arc::new(schema),
+            schema,
             pending: Vec::new(),
             files: Vec::new(),
             frozen: Vec::new(),
             own: Vec::new(),
         };
-        self.tables.insert(name.to_string(), table);
+        self.tables.insert(name, table);
+    }
+
+    /// Names of all tables.
+    pub fn table_names(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
     }
 
     /// Adds a column to a table that has rows; they then hold `missing`.
@@ -253,13 +278,13 @@ impl World {
         self.clock += 1;
         let execute_at = self.now();
         let table = &self.tables[name];
-        let types = table.schema.stored_types();
         let values: Vec<Value> = row
             .split('|')
-            .zip(&types)
-            .map(|(text, sql_type)| match text {
+            .zip(&table.schema.columns)
+            .map(|(text, column)| match text {
                 NULL => Value::Null,
-                text => parse_text(text, *sql_type, &TextSettings::DEFAULT)
+                text => parse_text(text, column.column_type.sql_type, &TextSettings::DEFAULT)
+                    .and_then(|value| apply_modifier(value, column.column_type, Overflow::Refuse))
                     .unwrap_or_else(|error| panic!("{text}: {error}")),
             })
             .collect();
@@ -383,17 +408,8 @@ impl World {
     }
 
     fn request(&self, sql: &str, at: Timestamp) -> QueryRequest {
-        let parsed = parse(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let catalog = self.catalog();
-        let search_path = SearchPath::new([Box::from("public")], "postgres");
-        let input = BindInput {
-            text: sql,
-            catalog: &catalog,
-            search_path: &search_path,
-            context: EvalContext::PURE,
-            parameters: &[],
-        };
-        let bound = bind(&parsed[0], &input).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let bound = bound(sql, &catalog).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let Statement::Select(select) = bound.statement else { panic!("not a query: {sql}") };
         QueryRequest {
             query: Arc::new(select.query),
@@ -436,6 +452,12 @@ impl World {
         self.run_at(sql, self.now()).map(|(rows, types, _)| as_text(&rows, &types))
     }
 
+    /// As [`World::query`]; an error is its SQLSTATE, a colon and the message, whoever raised it.
+    pub fn try_query(&self, sql: &str) -> Result<Vec<String>, String> {
+        bound(sql, &self.catalog())?;
+        self.query(sql).map_err(|error| format!("{}:{error}", error.sqlstate()))
+    }
+
     /// Whether the answer is this, in this order.
     #[track_caller]
     pub fn check(&self, sql: &str, expected: &[&str]) {
@@ -467,6 +489,20 @@ impl World {
         });
         lines.recv().expect("planning ends").unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
+}
+
+fn bound(sql: &str, catalog: &Catalog) -> Result<BoundStatement, String> {
+    let text = |error: Box<plan::PlanError>| format!("{}:{error}", error.state);
+    let parsed = parse(sql).map_err(text)?;
+    let search_path = SearchPath::new([Box::from("public")], "postgres");
+    let input = BindInput {
+        text: sql,
+        catalog,
+        search_path: &search_path,
+        context: EvalContext::PURE,
+        parameters: &[],
+    };
+    bind(&parsed[0], &input).map_err(text)
 }
 
 fn all_slices() -> SliceRange {
