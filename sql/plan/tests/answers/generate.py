@@ -4,7 +4,7 @@
 usage: generate.py PORT      (user postgres, trusted, on 127.0.0.1; its database postgres gets the tables of setup.sql in schema public)
 
 One statement a line. The answer is what Parse and Describe say: `ok` with types of parameters and names and types of columns, or the SQLSTATE and
-the position. Statements that PostgreSQL does not analyse before it runs them (changes of the schema, COPY) are run, and rolled back.
+the position. Rows of the queries in ../meaning are asked for too. Statements that PostgreSQL does not analyse before it runs them (changes of the schema, COPY) are run, and rolled back.
 """
 import pathlib, re, socket, struct, sys
 
@@ -94,15 +94,40 @@ def answer(connection, statement):
     return "ok" + "".join(f" ${oid}" for oid in parameters) + "".join(f" {one}" for one in columns)
 
 
-def main():
-    connection = Connection(int(sys.argv[1]))
-    for line in (HERE / "setup.sql").read_text().splitlines():
+def rows(connection, query):
+    lines = []
+    for kind, body in connection.simple(query):
+        if kind == b"E":
+            raise SystemExit(f"{query}: {body}")
+        if kind == b"D":
+            at, fields = 2, []
+            for _ in range(struct.unpack("!h", body[:2])[0]):
+                length = struct.unpack("!i", body[at:at + 4])[0]
+                fields.append("~" if length < 0 else body[at + 4:at + 4 + length].decode())
+                at += 4 + max(length, 0)
+            lines.append("|".join(fields))
+    return "\n".join(lines)
+
+
+def prepare(connection, folder):
+    lines = (folder / "setup.sql").read_text().splitlines()
+    for line in lines:
         name = re.match(r"create (table|sequence|index|schema) (\w+)", line)
         if name:
             connection.simple(f"drop {name[1]} if exists {name[2]} cascade")
-    setup = failure(connection.simple((HERE / "setup.sql").read_text()))
-    if setup:
-        raise SystemExit(setup)
+    for line in lines:
+        failed = failure(connection.simple(line))
+        if failed:
+            raise SystemExit(f"{line}: {failed}")
+
+
+def main():
+    connection = Connection(int(sys.argv[1]))
+    meaning = HERE.parent / "meaning"
+    prepare(connection, meaning)
+    answers = [rows(connection, line) for line in (meaning / "queries.sql").read_text().splitlines()]
+    (meaning / "queries.txt").write_text("\n;\n".join(answers) + "\n")
+    prepare(connection, HERE)
     for path in sorted(HERE.glob("*.sql")):
         if path.name == "setup.sql":
             continue

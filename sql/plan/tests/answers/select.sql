@@ -267,7 +267,6 @@ select array[1, 'a']
 select (array[1, 2])[1]
 select (5)[1]
 select a.b from t
-select t from t --! 0A000
 select (t).a from t --! 0A000
 select b collate "C" from t
 select a collate "C" from t

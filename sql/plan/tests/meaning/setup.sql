@@ -1,0 +1,7 @@
+create table p (id int4 primary key, name text, dept int4, pay numeric, born date)
+create table d (id int4 primary key, title text, boss int4)
+create table k (a int4, b int4, v text, primary key (a, b))
+create table e (x int4, y text)
+insert into p values (1, 'ann', 10, 100.50, '1990-01-02'), (2, 'bob', 10, 200, '1985-05-05'), (3, 'cy', 20, 50, null), (4, 'dee', null, null, '2000-12-31'), (5, 'eve', 20, 50, '1990-01-02')
+insert into d values (10, 'ops', 1), (20, 'dev', 3), (30, 'law', null)
+insert into k values (1, 1, 'x'), (1, 2, 'y'), (2, 1, 'x'), (3, 3, null)
