@@ -10,9 +10,7 @@ use platform::DiskError;
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The kernel was built or booted without io_uring.
-    #[error(
-        "this kernel has no io_uring: run on Linux 6.1 or later, built with CONFIG_IO_URING"
-    )]
+    #[error("this kernel has no io_uring: run on Linux 6.1 or later, built with CONFIG_IO_URING")]
     IoUringAbsent {
         /// What the kernel said.
         source: io::Error,

@@ -158,12 +158,18 @@ trait Groups: Send {
     fn resize(&mut self, count: usize) -> Result<()>;
 
     /// Adds rows: `rows` gives (row, group), in order.
-    fn update(&mut self, values: &[ArrayRef], rows: &mut dyn Iterator<Item = (usize, usize)>)
-    -> Result<()>;
+    fn update(
+        &mut self,
+        values: &[ArrayRef],
+        rows: &mut dyn Iterator<Item = (usize, usize)>,
+    ) -> Result<()>;
 
     /// Adds states of another.
-    fn merge(&mut self, states: &[ArrayRef], rows: &mut dyn Iterator<Item = (usize, usize)>)
-    -> Result<()>;
+    fn merge(
+        &mut self,
+        states: &[ArrayRef],
+        rows: &mut dyn Iterator<Item = (usize, usize)>,
+    ) -> Result<()>;
 
     /// Takes out the answers of the first groups.
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef>;
@@ -180,11 +186,9 @@ fn chosen<'a>(
     group_indices: &'a [usize],
     filter: Option<&'a BooleanArray>,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
-    group_indices
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(move |(row, _)| filter.is_none_or(|filter| filter.is_valid(*row) && filter.value(*row)))
+    group_indices.iter().copied().enumerate().filter(move |(row, _)| {
+        filter.is_none_or(|filter| filter.is_valid(*row) && filter.value(*row))
+    })
 }
 
 fn down<T: 'static>(array: &ArrayRef) -> &T {

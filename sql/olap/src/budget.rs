@@ -167,8 +167,10 @@ pub(crate) fn runtime_environment(
         Some(directory) => DiskManagerMode::Directories(vec![directory.clone()]),
         None => DiskManagerMode::Disabled,
     };
-    let disk = DiskManagerBuilder::default()
-        .with_mode(mode)
-        .with_max_temp_directory_size(budget.spill.0);
-    Ok(RuntimeEnvBuilder::new().with_disk_manager_builder(disk).with_memory_pool(pool).build_arc()?)
+    let disk =
+        DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(budget.spill.0);
+    Ok(RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .with_memory_pool(pool)
+        .build_arc()?)
 }

@@ -179,7 +179,10 @@ impl AnalyticsError {
     }
 
     fn engine(message: String) -> AnalyticsError {
-        AnalyticsError::Engine { source: Arc::from(Box::<dyn Error + Send + Sync>::from(&*message)), message }
+        AnalyticsError::Engine {
+            source: Arc::from(Box::<dyn Error + Send + Sync>::from(&*message)),
+            message,
+        }
     }
 }
 
@@ -195,15 +198,11 @@ impl From<DataFusionError> for AnalyticsError {
             }
             DataFusionError::Shared(inner) => AnalyticsError::from_shared(&inner),
             DataFusionError::ResourcesExhausted(reason) => AnalyticsError::OutOfMemory { reason },
-            DataFusionError::IoError(source) => {
-                AnalyticsError::Write { source: Arc::new(source) }
-            }
+            DataFusionError::IoError(source) => AnalyticsError::Write { source: Arc::new(source) },
             DataFusionError::ArrowError(inner, _) => AnalyticsError::from(*inner),
             DataFusionError::ExecutionJoin(join) if join.is_panic() => AnalyticsError::Panicked,
             DataFusionError::ExecutionJoin(_) => AnalyticsError::Cancelled,
-            other => {
-                AnalyticsError::Engine { message: other.to_string(), source: Arc::new(other) }
-            }
+            other => AnalyticsError::Engine { message: other.to_string(), source: Arc::new(other) },
         }
     }
 }
@@ -213,9 +212,7 @@ impl From<ArrowError> for AnalyticsError {
         match error {
             ArrowError::ExternalError(source) => AnalyticsError::from_boxed(source),
             ArrowError::IoError(_, source) => AnalyticsError::Write { source: Arc::new(source) },
-            other => {
-                AnalyticsError::Engine { message: other.to_string(), source: Arc::new(other) }
-            }
+            other => AnalyticsError::Engine { message: other.to_string(), source: Arc::new(other) },
         }
     }
 }

@@ -59,21 +59,56 @@ enum Node {
     Constant(Constant),
     /// A part without columns that failed: an error for each row that reaches it.
     Raise(EvalError, SqlType),
-    Kernel { kernel: Kernel, function: FunctionId, arguments: Vec<Typed>, output: SqlType },
-    Like { pattern: LikePattern, negated: bool, argument: Box<Typed> },
-    Apply { function: FunctionId, arguments: Vec<Typed>, output: SqlType },
+    Kernel {
+        kernel: Kernel,
+        function: FunctionId,
+        arguments: Vec<Typed>,
+        output: SqlType,
+    },
+    Like {
+        pattern: LikePattern,
+        negated: bool,
+        argument: Box<Typed>,
+    },
+    Apply {
+        function: FunctionId,
+        arguments: Vec<Typed>,
+        output: SqlType,
+    },
     /// Another name for the same values.
     Relabel(Box<Typed>),
-    Cast { argument: Box<Typed>, to: ColumnType, kind: CastKind },
+    Cast {
+        argument: Box<Typed>,
+        to: ColumnType,
+        kind: CastKind,
+    },
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Test { test: Test, argument: Box<Typed> },
-    Case { branches: Vec<(Node, Node)>, otherwise: Option<Box<Node>>, output: SqlType },
-    Coalesce { arguments: Vec<Node>, output: SqlType },
-    InSet { argument: Box<Typed>, set: kernels::ConstantSet, negated: bool },
+    Test {
+        test: Test,
+        argument: Box<Typed>,
+    },
+    Case {
+        branches: Vec<(Node, Node)>,
+        otherwise: Option<Box<Node>>,
+        output: SqlType,
+    },
+    Coalesce {
+        arguments: Vec<Node>,
+        output: SqlType,
+    },
+    InSet {
+        argument: Box<Typed>,
+        set: kernels::ConstantSet,
+        negated: bool,
+    },
     /// Anything else: the row evaluator on the whole part.
-    Rows { expr: Expr, columns: Vec<usize>, output: SqlType },
+    Rows {
+        expr: Expr,
+        columns: Vec<usize>,
+        output: SqlType,
+    },
 }
 
 /// A value that is the same for every row.
@@ -105,10 +140,12 @@ impl Program {
         let mut source = expr.clone();
         source.transform(&mut |part| {
             let replacement = match part {
-                Expr::Subquery { index, column_type, .. } => match surroundings.answers.get(index) {
-                    Some(Ok(value)) => Some((value.clone(), *column_type)),
-                    _ => None,
-                },
+                Expr::Subquery { index, column_type, .. } => {
+                    match surroundings.answers.get(index) {
+                        Some(Ok(value)) => Some((value.clone(), *column_type)),
+                        _ => None,
+                    }
+                }
                 Expr::Parameter { index, column_type } => surroundings
                     .context
                     .parameters
@@ -251,10 +288,8 @@ impl Compiler<'_> {
         }
         let mut reads = false;
         expr.walk(&mut |part| {
-            reads |= matches!(
-                part,
-                Expr::Column { .. } | Expr::Outer { .. } | Expr::Subquery { .. }
-            );
+            reads |=
+                matches!(part, Expr::Column { .. } | Expr::Outer { .. } | Expr::Subquery { .. });
         });
         if reads || expr.volatility() == Volatility::Volatile {
             return Ok(None);
@@ -379,10 +414,7 @@ impl Node {
     fn can_fail(&self) -> bool {
         match self {
             Node::Column(_) | Node::Constant(_) => false,
-            Node::Raise(..)
-            | Node::Apply { .. }
-            | Node::Cast { .. }
-            | Node::Rows { .. } => true,
+            Node::Raise(..) | Node::Apply { .. } | Node::Cast { .. } | Node::Rows { .. } => true,
             Node::Kernel { kernel, arguments, .. } => {
                 kernel.can_fail() || arguments.iter().any(|argument| argument.node.can_fail())
             }

@@ -67,14 +67,16 @@ fn file_error(error: SstableError) -> AnalyticsError {
 fn block_error(error: BlockError) -> AnalyticsError {
     match error {
         BlockError::Cancelled => AnalyticsError::Cancelled,
-        device => {
-            AnalyticsError::Read { sqlstate: SqlState::IO_ERROR, source: Arc::new(device) }
-        }
+        device => AnalyticsError::Read { sqlstate: SqlState::IO_ERROR, source: Arc::new(device) },
     }
 }
 
 /// The batch that conditions over some columns see.
-pub(crate) fn schema_of_positions(columns: &[ColumnSpec], positions: &[u16], names: &[String]) -> SchemaRef {
+pub(crate) fn schema_of_positions(
+    columns: &[ColumnSpec],
+    positions: &[u16],
+    names: &[String],
+) -> SchemaRef {
     let fields: Vec<_> = positions
         .iter()
         .zip(names)
@@ -103,7 +105,8 @@ impl Reading {
                 let visibility = metadata.visibility_columns(request, plan);
                 let mut columns = self.first_columns(file);
                 columns.retain(|column| !visibility.contains(column));
-                let chunks = self.fetch(file, plan.group, &plan.pages, visibility.clone(), columns)?;
+                let chunks =
+                    self.fetch(file, plan.group, &plan.pages, visibility.clone(), columns)?;
                 let selection = if visibility.is_empty() {
                     let nothing = Fetch::new(metadata, &[], &[], Joining::SCAN);
                     let fetched = nothing.with(std::iter::empty()).map_err(file_error)?;
@@ -245,10 +248,8 @@ impl Reading {
                 let chunks = self.fetch(file, group.group, &group.pages, keys, columns)?;
                 let first = first.expect("a merge reads keys");
                 let (fetched, check) = chunks.of(first)?;
-                let run = file
-                    .metadata
-                    .merge_run(request, group, &fetched, check)
-                    .map_err(file_error)?;
+                let run =
+                    file.metadata.merge_run(request, group, &fetched, check).map_err(file_error)?;
                 inputs.push(run);
                 let pages = &group.pages;
                 origins.push(Origin::Pages { file, group: group.group, pages, chunks });
@@ -305,7 +306,8 @@ impl Reading {
             let truth = condition.evaluate(&batch)?.into_array(batch.num_rows())?;
             let truth: &BooleanArray =
                 truth.as_any().downcast_ref().expect("conditions are boolean");
-            let truth = if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() };
+            let truth =
+                if truth.null_count() > 0 { prep_null_mask_filter(truth) } else { truth.clone() };
             let count = truth.true_count();
             if count == 0 {
                 return Ok((None, None));

@@ -34,8 +34,8 @@ mod value_codec;
 mod worker_pool;
 
 pub use budget::QueryBudget;
-pub use error::{AnalyticsError, ErrorKind};
 pub use column_cache::ColumnCache;
+pub use error::{AnalyticsError, ErrorKind};
 pub use evaluation::StatementContext;
 pub use query::{Analytics, QueryRequest, RunningQuery, VirtualTables};
 pub use result::{BatchReader, Cell, ResultBatch, ResultSink, SinkClosed, SinkError};

@@ -24,9 +24,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::{
-    Expr as EngineExpr, Filter, LogicalPlan, Projection,
-};
+use datafusion::logical_expr::{Expr as EngineExpr, Filter, LogicalPlan, Projection};
 use functions::{EvalError, Expr, Quantifier, SubqueryKind, Volatility};
 use plan::catalog::VirtualTable;
 use plan::query::{Rel, Subqueries};
@@ -39,10 +37,10 @@ use crate::expression::{Program, Surroundings};
 use crate::physical::single;
 use crate::sort_key::needs_key;
 
+use domain::Domain;
 pub(crate) use domain::free_outers;
 pub(crate) use sources::{batch_of, schema_of};
 pub(crate) use subqueries::{AnswerKind, answered_beforehand};
-use domain::Domain;
 
 /// Where rows come from.
 pub(crate) trait Sources {

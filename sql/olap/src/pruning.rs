@@ -84,9 +84,27 @@ fn comparison_of(name: &str) -> Option<Comparison> {
     };
     let known = matches!(
         base.strip_suffix('_').unwrap_or(base),
-        "int2" | "int4" | "int8" | "int24" | "int28" | "int42" | "int48" | "int82" | "int84"
-            | "float4" | "float8" | "text" | "bpchar" | "bytea" | "bool" | "date" | "timestamp"
-            | "timestamptz" | "uuid" | "interval" | "numeric"
+        "int2"
+            | "int4"
+            | "int8"
+            | "int24"
+            | "int28"
+            | "int42"
+            | "int48"
+            | "int82"
+            | "int84"
+            | "float4"
+            | "float8"
+            | "text"
+            | "bpchar"
+            | "bytea"
+            | "bool"
+            | "date"
+            | "timestamp"
+            | "timestamptz"
+            | "uuid"
+            | "interval"
+            | "numeric"
     );
     known.then_some(comparison)
 }

@@ -69,9 +69,9 @@ impl SetRows {
                 // A series that would leave bigint ends there.
                 *next = value.checked_add(*step);
                 Ok(Some(match output {
-                    SqlType::Int4 => Value::Int4(i32::try_from(value).map_err(|_| {
-                        ValueError::out_of_range("integer")
-                    })?),
+                    SqlType::Int4 => Value::Int4(
+                        i32::try_from(value).map_err(|_| ValueError::out_of_range("integer"))?,
+                    ),
                     _ => Value::Int8(value),
                 }))
             }

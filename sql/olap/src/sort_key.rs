@@ -47,15 +47,15 @@ pub(crate) fn key_column(array: &ArrayRef, sql_type: SqlType) -> Result<ArrayRef
     match sql_type {
         SqlType::Float4 => {
             let floats: &Float32Array = down(array);
-            Ok(Arc::new(floats.unary::<_, Float32Type>(|v| {
-                if v.is_nan() { f32::NAN } else { v + 0.0 }
-            })))
+            Ok(Arc::new(
+                floats.unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+            ))
         }
         SqlType::Float8 => {
             let floats: &Float64Array = down(array);
-            Ok(Arc::new(floats.unary::<_, Float64Type>(|v| {
-                if v.is_nan() { f64::NAN } else { v + 0.0 }
-            })))
+            Ok(Arc::new(
+                floats.unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+            ))
         }
         SqlType::Bpchar => {
             let strings: &StringViewArray = down(array);
@@ -135,8 +135,11 @@ pub(crate) fn tuple_key(
     sql_types: &[SqlType],
     row_count: usize,
 ) -> Result<ArrayRef, ValueError> {
-    let cells: Vec<Cells<'_>> =
-        arrays.iter().zip(sql_types).map(|(array, sql_type)| Cells::new(array, *sql_type)).collect();
+    let cells: Vec<Cells<'_>> = arrays
+        .iter()
+        .zip(sql_types)
+        .map(|(array, sql_type)| Cells::new(array, *sql_type))
+        .collect();
     let mut builder = ColumnBuilder::new(SqlType::Bytea, row_count);
     let mut bytes = Vec::new();
     for row in 0..row_count {

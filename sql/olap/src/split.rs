@@ -55,7 +55,9 @@ impl Splitting<'_> {
         let own = table.own_writes.as_ref().map(|rows| rows.run());
         for part in &table.parts {
             let mut runs: Vec<Arc<SortedRun>> = own.iter().cloned().collect();
-            runs.extend(part.frozen.iter().filter(|rows| rows.row_count() > 0).map(|rows| rows.run()));
+            runs.extend(
+                part.frozen.iter().filter(|rows| rows.row_count() > 0).map(|rows| rows.run()),
+            );
             runs.retain(|run| !run.is_empty());
             self.part(part, &runs, &mut units);
         }
@@ -66,10 +68,8 @@ impl Splitting<'_> {
         let whole = part.slices.positions();
         let extents: Vec<Extent> =
             part.files.iter().filter_map(|file| self.extent(file, &whole)).collect();
-        let mut cuts: Vec<Position> = extents
-            .iter()
-            .flat_map(|extent| [extent.start.clone(), extent.end.clone()])
-            .collect();
+        let mut cuts: Vec<Position> =
+            extents.iter().flat_map(|extent| [extent.start.clone(), extent.end.clone()]).collect();
         cuts.sort();
         cuts.dedup();
         let mut bounds: Vec<Option<Position>> = vec![whole.start.clone()];
@@ -268,7 +268,8 @@ fn mark(run: &SortedRun, segment: &PositionRange, borders: &[Position], touched:
         });
         touched[range] = true;
         // On to the first row beyond this range.
-        row = borders.get(range).map_or(end, |border| rows_below(run, border).min(end)).max(row + 1);
+        row =
+            borders.get(range).map_or(end, |border| rows_below(run, border).min(end)).max(row + 1);
     }
 }
 

@@ -6,9 +6,9 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
 use snapshot::TableSnapshot;
@@ -73,11 +73,7 @@ impl SnapshotTable {
             .collect()
     }
 
-    fn reading(
-        &self,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-    ) -> Result<Reading> {
+    fn reading(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> Result<Reading> {
         let columns = self.specs();
         let output: Vec<u16> = match projection {
             Some(indices) => indices.iter().map(|index| self.columns[*index]).collect(),
@@ -105,8 +101,10 @@ impl SnapshotTable {
             // Not the session's way to make them, which coerces types and simplifies.
             .map(|filter| create_physical_expr(filter, &seen, &properties, &planning))
             .collect::<Result<Vec<Arc<dyn PhysicalExpr>>>>()?;
-        let predicates: Vec<Predicate> =
-            filters.iter().map(|filter| predicate_of(filter, &|name| self.position(name))).collect();
+        let predicates: Vec<Predicate> = filters
+            .iter()
+            .map(|filter| predicate_of(filter, &|name| self.position(name)))
+            .collect();
         let predicate = match predicates.len() {
             0 => Predicate::Always,
             _ => Predicate::And(predicates),

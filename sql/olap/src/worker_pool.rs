@@ -145,9 +145,12 @@ impl Place {
     pub(crate) async fn turn(self) -> OwnedSemaphorePermit {
         match self {
             Place::Running(permit) => permit,
-            Place::Waiting(waiting) => {
-                waiting.running.clone().acquire_owned().await.expect("the semaphore is never closed")
-            }
+            Place::Waiting(waiting) => waiting
+                .running
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed"),
         }
     }
 }

@@ -123,9 +123,9 @@ fn key_bounds(
     }
     let mut low = prefix.clone();
     let mut high = prefix_end(&prefix);
-    let Some(next) = columns.get(range.equal.len()).filter(|_| {
-        range.lower.is_some() || range.upper.is_some()
-    }) else {
+    let Some(next) =
+        columns.get(range.equal.len()).filter(|_| range.lower.is_some() || range.upper.is_some())
+    else {
         return Ok(Some((equal, (low, high))));
     };
     // A condition on the column leaves NULLs out, whichever end they are at.

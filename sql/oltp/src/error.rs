@@ -23,7 +23,13 @@ pub struct StatementError {
 impl StatementError {
     /// An error of a message only.
     pub fn new(sqlstate: SqlState, message: impl Into<String>) -> StatementError {
-        StatementError { sqlstate, message: message.into(), detail: None, hint: None, constraint: None }
+        StatementError {
+            sqlstate,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            constraint: None,
+        }
     }
 
     /// Adds DETAIL.

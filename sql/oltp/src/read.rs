@@ -10,11 +10,11 @@ use plan::statement::ShortRead;
 use types::schema::RowAddress;
 use types::{SchemaVersion, SqlState, TableId, Timestamp, Value};
 
+use crate::READ_ROWS_MAX;
 use crate::access::{Bounds, Targets};
 use crate::engine::Engine;
 use crate::error::{OltpError, StatementError};
 use crate::row::TableRows;
-use crate::READ_ROWS_MAX;
 
 /// Stored rows as bytes, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +110,9 @@ pub(crate) fn read_footprint(
         footprint.planned_at(*table, *version);
     }
     match targets {
-        Targets::Points(addresses) => add_points(&mut footprint, table.schema.storage_id, addresses),
+        Targets::Points(addresses) => {
+            add_points(&mut footprint, table.schema.storage_id, addresses)
+        }
         Targets::Range(bounds) | Targets::Index(_, bounds) => {
             add_range(&mut footprint, bounds, Access::Read);
         }
@@ -217,24 +219,24 @@ fn index_addresses(
     let mut failure = None;
     let mut addresses = Vec::new();
     let null = Value::Null;
-    entries.range(range, &mut |entry_key, _, row| {
-        match types::row::decode_row(&types, row, |_| &null) {
-            Ok(values) => {
-                let key: Vec<&Value> = table
-                    .schema
-                    .key
-                    .iter()
-                    .map(|column| {
-                        let place = positions.iter().position(|p| *p == column.position);
-                        &values[place.expect("an index entry holds the row's key")]
-                    })
-                    .collect();
-                addresses.push((entry_key.to_vec(), table.schema.address(table.slices, &key)));
-            }
-            Err(error) => {
-                let table = table.schema.indexes[index].index_id;
-                failure = Some(OltpError::Damaged { table, column: error.column });
-            }
+    entries.range(range, &mut |entry_key, _, row| match types::row::decode_row(&types, row, |_| {
+        &null
+    }) {
+        Ok(values) => {
+            let key: Vec<&Value> = table
+                .schema
+                .key
+                .iter()
+                .map(|column| {
+                    let place = positions.iter().position(|p| *p == column.position);
+                    &values[place.expect("an index entry holds the row's key")]
+                })
+                .collect();
+            addresses.push((entry_key.to_vec(), table.schema.address(table.slices, &key)));
+        }
+        Err(error) => {
+            let table = table.schema.indexes[index].index_id;
+            failure = Some(OltpError::Damaged { table, column: error.column });
         }
     });
     if let Some(error) = failure {
@@ -284,7 +286,8 @@ pub fn finish_read(
     let offset = row_limit(short.offset.as_ref(), "OFFSET", parameters, context)?.unwrap_or(0);
     let Some(table) = table else {
         let kept = match &short.filter {
-            Some(filter) => evaluate_predicate(filter, &[], parameters, context).map_err(StatementError::from)?,
+            Some(filter) => evaluate_predicate(filter, &[], parameters, context)
+                .map_err(StatementError::from)?,
             None => true,
         };
         let mut values = Vec::new();
@@ -293,8 +296,7 @@ pub fn finish_read(
         }
         return Ok(ReadOutcome::Values(values));
     };
-    let backward =
-        short.source.as_ref().is_some_and(|source| source.order == ReadOrder::Backward);
+    let backward = short.source.as_ref().is_some_and(|source| source.order == ReadOrder::Backward);
     let plain = plain_positions(&short.output);
     let untouched = short.filter.is_none() && short.sort.is_empty() && offset == 0 && !backward;
     if let (Some(positions), true) = (&plain, untouched) {
@@ -367,10 +369,8 @@ fn sort_rows(
     }
     let mut keyed = Vec::with_capacity(rows.len());
     for row in rows.drain(..) {
-        let values: Result<Vec<Value>, _> = keys
-            .iter()
-            .map(|key| evaluate(&key.expression, &row, parameters, context))
-            .collect();
+        let values: Result<Vec<Value>, _> =
+            keys.iter().map(|key| evaluate(&key.expression, &row, parameters, context)).collect();
         keyed.push((values.map_err(StatementError::from)?, row));
     }
     keyed.sort_by(|(left, _), (right, _)| compare_keys(left, right, keys));

@@ -124,7 +124,10 @@ impl TableRows {
                     column.name, self.schema.name
                 );
                 return Err(StatementError::new(SqlState::NOT_NULL_VIOLATION, message)
-                    .with_detail(format!("Failing row contains {}.", self.show_row(row, context))));
+                    .with_detail(format!(
+                        "Failing row contains {}.",
+                        self.show_row(row, context)
+                    )));
             }
         }
         for check in checks {
@@ -192,11 +195,7 @@ impl TableRows {
 
     /// Keys of a row's entries in the table's indexes, in the order of `schema.indexes`.
     pub fn index_keys(&self, row: &[Value], row_key: &[u8]) -> Vec<Vec<u8>> {
-        self.schema
-            .indexes
-            .iter()
-            .map(|index| self.schema.index_key(index, row, row_key))
-            .collect()
+        self.schema.indexes.iter().map(|index| self.schema.index_key(index, row, row_key)).collect()
     }
 
     /// The bytes of a row's entry in an index: the indexed columns and the key, as a row of the index's storage table.

@@ -250,9 +250,9 @@ pub(crate) fn second_time() -> StatementError {
 }
 
 fn decode(table: &TableRows, bytes: &[u8]) -> Result<Vec<Value>, StatementError> {
-    table.decode(bytes).map_err(|error| {
-        StatementError::new(SqlState::DATA_CORRUPTED, error.to_string())
-    })
+    table
+        .decode(bytes)
+        .map_err(|error| StatementError::new(SqlState::DATA_CORRUPTED, error.to_string()))
 }
 
 /// The row after some assignments, which all see the row before (and what follows it).

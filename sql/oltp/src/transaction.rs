@@ -140,7 +140,11 @@ impl Transaction {
     }
 
     /// Changes a table's schema version at COMMIT; nobody else touches the table (nor `storage`, where its rows are) at that moment.
-    pub fn change_schema(&mut self, change: SchemaChange, storage: impl IntoIterator<Item = TableId>) {
+    pub fn change_schema(
+        &mut self,
+        change: SchemaChange,
+        storage: impl IntoIterator<Item = TableId>,
+    ) {
         self.schema.retain(|known| known.table != change.table);
         self.whole.insert(change.table);
         self.whole.extend(storage);
@@ -284,7 +288,8 @@ impl Transaction {
                 if let Buffered::Put(values) = &self.rows[&key].now {
                     rows.push(OwnRow { address: address.clone(), values: values.clone() });
                 }
-            } else if let Some((_, _, row)) = found.iter().find(|(at, _, _)| at.key == address.key) {
+            } else if let Some((_, _, row)) = found.iter().find(|(at, _, _)| at.key == address.key)
+            {
                 rows.push(OwnRow { address: address.clone(), values: table.decode(row)? });
             }
         }

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use functions::{EvalContext, cast_value, evaluate, evaluate_predicate};
 use functions::CastKind;
+use functions::{EvalContext, cast_value, evaluate, evaluate_predicate};
 use oltp::modify::{self, Evaluation};
 use oltp::{Surroundings, TableRows};
 use plan::statement::{BoundStatement, Copy, CopyDirection, ForceColumns, InsertSource, Statement};
@@ -75,9 +75,10 @@ impl CopyParser {
         let options = reader_options(copy, copy_format::CopyDirection::From)?;
         let is_binary = options.format() == CopyFormat::Binary;
         let from = from_part(&statement);
-        let names = from.columns.iter().map(|position| {
-            from.table.columns[usize::from(*position)].name.to_string()
-        });
+        let names = from
+            .columns
+            .iter()
+            .map(|position| from.table.columns[usize::from(*position)].name.to_string());
         let reader = CopyReader::new(options, names.collect());
         Ok(CopyParser { statement, surroundings, reader, is_binary })
     }

@@ -136,12 +136,8 @@ impl<N: Node> Session<N> {
         let live = storages_of(&pending.overlay);
         let ended: Vec<TableId> =
             storages_of(&committed).into_iter().filter(|table| !live.contains(table)).collect();
-        let made: Vec<Arc<TableSchema>> = pending
-            .made
-            .iter()
-            .filter(|table| live.contains(&table.storage_id))
-            .cloned()
-            .collect();
+        let made: Vec<Arc<TableSchema>> =
+            pending.made.iter().filter(|table| live.contains(&table.storage_id)).cloned().collect();
         let attachment = node.attachment(&made, &ended);
         self.transaction().await?.attach(attachment);
         for sequence in &outcome.restarted {
@@ -164,7 +160,8 @@ impl<N: Node> Session<N> {
         for change in changes {
             let (kind, id, payload) = system::change_row(change);
             system::write_row(engine, transaction, kind, &id, payload).await?;
-            let claim = |table: TableId, version: Option<SchemaVersion>| SchemaChange { table, version };
+            let claim =
+                |table: TableId, version: Option<SchemaVersion>| SchemaChange { table, version };
             match change {
                 CatalogChange::PutTable(table) => {
                     let storages = storages(before.table(table.table_id).map(|old| &**old));
@@ -193,7 +190,10 @@ impl<N: Node> Session<N> {
     }
 
     /// Puts a sequence back to its start, inside the block.
-    async fn restart_sequence(&mut self, (id, value): (TableId, Option<i64>)) -> Result<(), SqlError> {
+    async fn restart_sequence(
+        &mut self,
+        (id, value): (TableId, Option<i64>),
+    ) -> Result<(), SqlError> {
         let catalog = self.catalog();
         let Some(sequence) = catalog.sequence(id) else { return Ok(()) };
         let start = value.unwrap_or(sequence.start);

@@ -105,7 +105,10 @@ impl From<oltp::OltpError> for SqlError {
             OltpError::Aborted(abort) => of_abort(&abort),
             OltpError::TooManyRows => SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("the statement changes or reads more than {} rows by key", oltp::READ_ROWS_MAX),
+                format!(
+                    "the statement changes or reads more than {} rows by key",
+                    oltp::READ_ROWS_MAX
+                ),
             )
             .with_hint("Narrow its condition."),
             OltpError::Damaged { table, column } => SqlError::new(

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use oltp::{OltpError, ReadOutcome, StoredRows, TableRows, finish_read, read_now, resolve};
-use plan::statement::{Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement};
+use plan::statement::{
+    Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement,
+};
 use types::{SqlState, SqlType, TextSettings, Value};
 
 use crate::analytics::{Analytics, AnalyticsRequest, OwnWrites, QueryPart, RowStream, query_of};
@@ -225,8 +227,7 @@ impl<N: Node> Session<N> {
         let Some(source) = &short.source else {
             let session = SessionContext::new(self, &surroundings);
             let context = session.context();
-            let outcome =
-                finish_read(short, None, StoredRows::default(), parameters, &context)?;
+            let outcome = finish_read(short, None, StoredRows::default(), parameters, &context)?;
             session.settle();
             return Ok(outcome);
         };

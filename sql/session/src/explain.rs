@@ -152,7 +152,8 @@ fn describe_access(access: &TableAccess) -> String {
 
 fn relation(rel: &Rel, depth: usize, lines: &mut Vec<String>) {
     let mut line = |text: String| lines.push(format!("{}{text}", "  ".repeat(depth)));
-    let columns = |count: usize| if count == 1 { "1 column".into() } else { format!("{count} columns") };
+    let columns =
+        |count: usize| if count == 1 { "1 column".into() } else { format!("{count} columns") };
     match rel {
         Rel::OneRow => line("one row".into()),
         Rel::Scan(scan) => {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use functions::{CatalogFunctions, EvalContext, EvalError, VolatileSource};
-use oltp::{Engine, StatementError, Surroundings};
 use oltp::transaction::Consistency;
+use oltp::{Engine, StatementError, Surroundings};
 use plan::catalog::{Catalog, Relation, SearchPath, quote_identifier};
 use types::codec::{Decoder, Encoder};
 use types::schema::SequenceSchema;
@@ -365,7 +365,11 @@ impl<'a, N: Node> SessionContext<'a, N> {
         Ok(Value::Int8(value))
     }
 
-    fn set_value(&self, sequence: &SequenceSchema, arguments: &[&Value]) -> Result<Value, EvalError> {
+    fn set_value(
+        &self,
+        sequence: &SequenceSchema,
+        arguments: &[&Value],
+    ) -> Result<Value, EvalError> {
         let Some(Value::Int8(value)) = arguments.get(1) else { return Ok(Value::Null) };
         let called = !matches!(arguments.get(2), Some(Value::Bool(false)));
         if !(sequence.minimum..=sequence.maximum).contains(value) {
@@ -494,9 +498,10 @@ impl<N: Node> Session<N> {
 
     async fn reserve_numbers(&self, id: TableId) -> Result<(), SqlError> {
         let catalog = self.catalog();
-        let sequence = catalog.sequence(id).cloned().ok_or_else(|| {
-            SqlError::new(SqlState::UNDEFINED_TABLE, "the sequence was dropped")
-        })?;
+        let sequence = catalog
+            .sequence(id)
+            .cloned()
+            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, "the sequence was dropped"))?;
         let reserved = self
             .sequence_transaction(&sequence, |position| take_numbers(&sequence, position))
             .await?;
@@ -512,9 +517,10 @@ impl<N: Node> Session<N> {
         called: bool,
     ) -> Result<(), SqlError> {
         let catalog = self.catalog();
-        let sequence = catalog.sequence(id).cloned().ok_or_else(|| {
-            SqlError::new(SqlState::UNDEFINED_TABLE, "the sequence was dropped")
-        })?;
+        let sequence = catalog
+            .sequence(id)
+            .cloned()
+            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, "the sequence was dropped"))?;
         self.sequence_transaction(&sequence, |_| {
             let position = if called { after(&sequence, value) } else { Some(value) };
             Ok((position, ()))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use oltp::Engine;
-use plan::catalog::Catalog;
+use plan::catalog::{Catalog, VirtualTable};
 use plan::statement::BoundStatement;
 use types::schema::RowAddress;
 use types::{TableId, TableSchema, Timestamp, Value};
@@ -49,7 +49,7 @@ pub trait Node {
     fn random_bits(&self) -> u64;
 
     /// Rows of a computed table about the node (`pg_stat_activity`, `ringfence.shards`, …), in the order of its columns.
-    fn status_rows(&self, table: &str) -> Vec<Vec<Value>>;
+    fn status_rows(&self, table: VirtualTable) -> Vec<Vec<Value>>;
 
     /// A SCRAM verifier of a password in clear.
     fn password_verifier(&self, password: &str) -> Box<str>;

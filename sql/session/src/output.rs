@@ -42,10 +42,22 @@ pub enum Severity {
 /// Takes the values of one row.
 pub trait RowSink {
     /// The next value.
-    fn value(&mut self, value: ValueRef<'_>, sql_type: SqlType, format: Format, settings: &TextSettings);
+    fn value(
+        &mut self,
+        value: ValueRef<'_>,
+        sql_type: SqlType,
+        format: Format,
+        settings: &TextSettings,
+    );
 
     /// The next value, an owned one (arrays come only this way).
-    fn owned_value(&mut self, value: &Value, sql_type: SqlType, format: Format, settings: &TextSettings);
+    fn owned_value(
+        &mut self,
+        value: &Value,
+        sql_type: SqlType,
+        format: Format,
+        settings: &TextSettings,
+    );
 }
 
 /// One client's side of a statement.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oltp::ReadOutcome;
 use plan::query::OutputColumn;
-use plan::statement::{Statement, ShowStatement};
+use plan::statement::{ShowStatement, Statement};
 use types::{ColumnType, SqlType, Value};
 
 use crate::analytics::Analytics;

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use oltp::{Engine, Surroundings, Transaction};
 use oltp::transaction::Consistency;
+use oltp::{Engine, Surroundings, Transaction};
 use plan::catalog::Catalog;
 use plan::query::OutputColumn;
 use plan::statement::{Statement, TransactionModes};
@@ -172,7 +172,8 @@ impl<N: Node> Session<N> {
         let context = surroundings.context(&functions::NoVolatile);
         let search_path = functions.search_path();
         let bound = planner::bind(parsed, text, &catalog, search_path, context, declared)?;
-        let source = Source { text: text[parsed.start..parsed.end].into(), declared: declared.into() };
+        let source =
+            Source { text: text[parsed.start..parsed.end].into(), declared: declared.into() };
         Ok(Compiled::new(bound, source, &catalog, self.node.engine().slices()))
     }
 
@@ -199,7 +200,11 @@ impl<N: Node> Session<N> {
     ///
     /// # Errors
     /// The first statement that fails; the rest does not run.
-    pub async fn simple_query<O: Output>(&mut self, text: &str, out: &mut O) -> Result<(), SqlError> {
+    pub async fn simple_query<O: Output>(
+        &mut self,
+        text: &str,
+        out: &mut O,
+    ) -> Result<(), SqlError> {
         self.portals.remove("");
         self.statements.remove("");
         let parsed = planner::parse(text)?;

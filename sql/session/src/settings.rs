@@ -592,8 +592,9 @@ fn time_zone(definition: &'static Setting, value: &str) -> Result<String, SqlErr
     match TimeZone::parse(value) {
         Ok(_) if value.eq_ignore_ascii_case("utc") => Ok("UTC".into()),
         Ok(_) => Ok(value.into()),
-        Err(_) => Err(invalid(definition, value)
-            .with_hint("Only UTC, fixed offsets and POSIX zones without daylight saving are built in.")),
+        Err(_) => Err(invalid(definition, value).with_hint(
+            "Only UTC, fixed offsets and POSIX zones without daylight saving are built in.",
+        )),
     }
 }
 

@@ -18,9 +18,7 @@ use types::codec::{DecodeError, Decoder, Encoder};
 use types::key::KeyOrder;
 use types::schema::{ColumnSchema, KeyColumn, Partitioning, RowAddress, SequenceSchema};
 use types::token::SliceCount;
-use types::{
-    ColumnId, ColumnType, SchemaVersion, SqlState, SqlType, TableId, TableSchema, Value,
-};
+use types::{ColumnId, ColumnType, SchemaVersion, SqlState, SqlType, TableId, TableSchema, Value};
 
 /// The system table's identity.
 pub const SYSTEM_TABLE: TableId = TableId(1);
@@ -143,7 +141,9 @@ pub fn change_row(change: &CatalogChange) -> (Kind, String, Option<Vec<u8>>) {
             (Kind::Namespace, name.to_string(), Some(oid.to_le_bytes().to_vec()))
         }
         CatalogChange::DropSchema(name) => (Kind::Namespace, name.to_string(), None),
-        CatalogChange::PutRole(role) => (Kind::Role, role.name.to_string(), Some(encode_role(role))),
+        CatalogChange::PutRole(role) => {
+            (Kind::Role, role.name.to_string(), Some(encode_role(role)))
+        }
         CatalogChange::DropRole(name) => (Kind::Role, name.to_string(), None),
     }
 }
@@ -160,7 +160,11 @@ fn encode_role(role: &Role) -> Vec<u8> {
     encoder.into_bytes()
 }
 
-fn decode_change(kind: i16, id: &str, payload: &[u8]) -> Result<Option<CatalogChange>, DecodeError> {
+fn decode_change(
+    kind: i16,
+    id: &str,
+    payload: &[u8],
+) -> Result<Option<CatalogChange>, DecodeError> {
     let decoder = &mut Decoder::new(payload);
     Ok(Some(match kind {
         1 => CatalogChange::PutTable(Arc::new(TableSchema::decode(payload)?)),

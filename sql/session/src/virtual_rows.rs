@@ -29,7 +29,7 @@ impl<N: Node> Session<N> {
     fn session_rows(&self, table: VirtualTable) -> Vec<Vec<Value>> {
         match table.name() {
             "pg_settings" => self.setting_rows(table),
-            name => self.node.status_rows(name),
+            _ => self.node.status_rows(table),
         }
     }
 

@@ -6,7 +6,9 @@ use functions::evaluate;
 use oltp::modify::{self, Evaluation, FoundRow};
 use oltp::statement::PointWrite;
 use oltp::transaction::DeferredUpdate;
-use oltp::{Changed, Engine, StatementError, Surroundings, TableRows, Targets, Transaction, resolve};
+use oltp::{
+    Changed, Engine, StatementError, Surroundings, TableRows, Targets, Transaction, resolve,
+};
 use plan::point_plan::Access;
 use plan::statement::{Deferred, Insert, InsertSource, Statement, Update};
 use types::schema::{Partitioning, make_row_id};
@@ -91,12 +93,14 @@ impl<N: Node> Session<N> {
             }
             Statement::Update(update) => {
                 let surroundings = self.surroundings();
-                let addresses = self.points(&table, &update.target.access, &parameters, &surroundings)?;
+                let addresses =
+                    self.points(&table, &update.target.access, &parameters, &surroundings)?;
                 PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
             }
             Statement::Delete(delete) => {
                 let surroundings = self.surroundings();
-                let addresses = self.points(&table, &delete.target.access, &parameters, &surroundings)?;
+                let addresses =
+                    self.points(&table, &delete.target.access, &parameters, &surroundings)?;
                 PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
             }
             other => unreachable!("no statement of rows: {other:?}"),
@@ -216,7 +220,9 @@ impl<N: Node> Session<N> {
         let access = match &compiled.bound.statement {
             Statement::Insert(insert) => match &insert.source {
                 InsertSource::Rows(_) => {
-                    return Ok(SourceRows::New(self.literal_rows(insert, table, parameters).await?));
+                    return Ok(SourceRows::New(
+                        self.literal_rows(insert, table, parameters).await?,
+                    ));
                 }
                 InsertSource::Query { values, .. } => {
                     let part = QueryPart::Source;
@@ -288,7 +294,9 @@ impl<N: Node> Session<N> {
                 let session = SessionContext::new(self, surroundings);
                 let context = session.context();
                 let evaluation = Evaluation { parameters, context: &context };
-                return Ok(modify::insert(engine, transaction, table, insert, rows, evaluation).await?);
+                return Ok(
+                    modify::insert(engine, transaction, table, insert, rows, evaluation).await?
+                );
             }
             SourceRows::Named(Targets::Points(addresses)) if may_defer(compiled) => {
                 return self
@@ -364,7 +372,10 @@ impl<N: Node> Session<N> {
     }
 
     /// COMMIT of a block's contents: rows, schema, loads.
-    pub(crate) async fn commit_contents(&mut self, mut block: Block<N::Bulk>) -> Result<(), SqlError> {
+    pub(crate) async fn commit_contents(
+        &mut self,
+        mut block: Block<N::Bulk>,
+    ) -> Result<(), SqlError> {
         let Some(transaction) = block.transaction.take() else {
             return match block.catalog.take() {
                 None => Ok(()),

@@ -14,7 +14,8 @@ pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("RINGFENCE_BINARY") {
         return path.into();
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     target.join("release/ringfence")
 }
 

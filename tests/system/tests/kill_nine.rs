@@ -37,7 +37,9 @@ fn every_acknowledged_insert_survives() {
             let output = load.wait_with_output().expect("the load generator ends");
             let report: serde_json::Value =
                 serde_json::from_slice(&output.stdout).expect("it prints one JSON document");
-            for (client, count) in report["acknowledged"].as_array().expect("a list").iter().enumerate() {
+            for (client, count) in
+                report["acknowledged"].as_array().expect("a list").iter().enumerate()
+            {
                 acknowledged[client] += count.as_u64().expect("a number");
             }
             let server = Server::start(directory.path(), shards, &[]);

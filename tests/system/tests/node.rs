@@ -17,7 +17,9 @@ fn rows_survive_restarts_with_other_shard_counts() {
         let mut client = server.connect();
         if start == 0 {
             client
-                .batch_execute("CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL, n numeric(10,2))")
+                .batch_execute(
+                    "CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL, n numeric(10,2))",
+                )
                 .expect("a table is made");
         }
         for id in 0..200 {
@@ -54,7 +56,8 @@ fn transfers_keep_their_sum_in_every_answer() {
                 std::thread::spawn(move || {
                     let mut done = 0;
                     for step in 0..60i32 {
-                        let (from, to) = ((step * 7 + writer) % 20, (step * 3 + writer * 5 + 1) % 20);
+                        let (from, to) =
+                            ((step * 7 + writer) % 20, (step * 3 + writer * 5 + 1) % 20);
                         if from == to {
                             continue;
                         }
@@ -68,7 +71,10 @@ fn transfers_keep_their_sum_in_every_answer() {
                         match moved {
                             Ok(()) => done += 1,
                             Err(error) => {
-                                assert_eq!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE));
+                                assert_eq!(
+                                    error.code(),
+                                    Some(&SqlState::T_R_SERIALIZATION_FAILURE)
+                                );
                             }
                         }
                     }
@@ -77,7 +83,8 @@ fn transfers_keep_their_sum_in_every_answer() {
             })
             .collect();
         while writers.iter().any(|writer| !writer.is_finished()) {
-            let row = client.query_one("SELECT sum(balance)::bigint FROM account", &[]).expect("summed");
+            let row =
+                client.query_one("SELECT sum(balance)::bigint FROM account", &[]).expect("summed");
             assert_eq!(row.get::<_, i64>(0), 2_000);
         }
         let done: i32 = writers.into_iter().map(|writer| writer.join().expect("no panic")).sum();
@@ -218,11 +225,16 @@ fn a_stopped_directory_verifies_and_a_flipped_bit_is_found() {
         .expect("listed")
         .flatten()
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "sst" || extension == "rftabl"))
+        .find(|path| {
+            path.extension().is_some_and(|extension| extension == "sst" || extension == "rftabl")
+        })
         .or_else(|| {
-            std::fs::read_dir(directory.path()).ok()?.flatten().map(|entry| entry.path()).find(|path| {
-                path.is_file() && std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"RFTABL"))
-            })
+            std::fs::read_dir(directory.path()).ok()?.flatten().map(|entry| entry.path()).find(
+                |path| {
+                    path.is_file()
+                        && std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"RFTABL"))
+                },
+            )
         });
     if let Some(path) = table {
         let mut bytes = std::fs::read(&path).expect("read");

@@ -6,14 +6,35 @@ use std::process::Command;
 use sqllogictest::{DBOutput, DefaultColumnType, Runner};
 use system_tests::Server;
 
+/// An error as a text test sees it: code and message.
+#[derive(Debug)]
+struct SqlError(String);
+
+impl std::fmt::Display for SqlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+impl From<postgres::Error> for SqlError {
+    fn from(error: postgres::Error) -> SqlError {
+        match error.as_db_error() {
+            Some(known) => SqlError(format!("{} {}", known.code().code(), known.message())),
+            None => SqlError(error.to_string()),
+        }
+    }
+}
+
 /// A connection that shows every value as its text.
 struct Simple(postgres::Client);
 
 impl sqllogictest::DB for Simple {
-    type Error = postgres::Error;
+    type Error = SqlError;
     type ColumnType = DefaultColumnType;
 
-    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, postgres::Error> {
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, SqlError> {
         let mut rows = Vec::new();
         let mut columns = 0;
         let mut affected = 0;
@@ -127,7 +148,8 @@ fn as_postgres(script: &str, directory: &Path) -> bool {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     if root {
         let _owned = Command::new("chown").arg("postgres").arg(directory).status();
-        let run = Command::new("runuser").args(["-u", "postgres", "--", "sh", "-c", script]).status();
+        let run =
+            Command::new("runuser").args(["-u", "postgres", "--", "sh", "-c", script]).status();
         return run.is_ok_and(|status| status.success());
     }
     Command::new("sh").args(["-c", script]).status().is_ok_and(|status| status.success())

@@ -16,9 +16,7 @@ use oltp::Seeded;
 use plan::catalog::VirtualTable;
 use platform::{ChannelReceiver, ChannelSender, JobClass, Platform, TrySendError, channel};
 use session::SqlError;
-use session::analytics::{
-    Analytics, AnalyticsRequest, OwnWrites, QueryCost, RowStream, query_of,
-};
+use session::analytics::{Analytics, AnalyticsRequest, OwnWrites, QueryCost, RowStream, query_of};
 use shard::ShardClient;
 use snapshot::{FrozenRows, ReadAt, Snapshot, SnapshotError, SnapshotSource, TableSnapshot};
 use sstable::{RowContent, RowVersion, SortedRun};
@@ -88,9 +86,10 @@ impl CoreAnalytics {
         for (planned, committed) in &request.tables {
             let own = request.own_writes.iter().find(|own| own.table == planned.storage_id);
             let own_writes = own.map(|own| own_run(own, planned, slices, snapshot.timestamp));
-            let found = snapshot.tables.iter_mut().find(|table| {
-                committed.is_some() && table.schema.storage_id == planned.storage_id
-            });
+            let found = snapshot
+                .tables
+                .iter_mut()
+                .find(|table| committed.is_some() && table.schema.storage_id == planned.storage_id);
             match found {
                 Some(table) => {
                     table.schema = planned.clone();

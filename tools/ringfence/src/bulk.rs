@@ -25,11 +25,23 @@ impl CoreBulk {
 }
 
 impl BulkLoad for CoreBulk {
-    async fn bytes(&mut self, _bytes: Vec<u8>) -> Result<(), SqlError> { Ok(()) }
-    async fn rows(&mut self, _rows: Vec<(RowAddress, Vec<Value>)>) -> Result<(), SqlError> { Ok(()) }
-    async fn finish(&mut self) -> Result<u64, SqlError> { Ok(0) }
-    async fn commit(_loads: Vec<Self>, _footprint: accord::Footprint, _workload: Arc<dyn accord::Workload>) -> Result<Committed, SqlError> {
+    async fn bytes(&mut self, _bytes: Vec<u8>) -> Result<(), SqlError> {
+        Ok(())
+    }
+    async fn rows(&mut self, _rows: Vec<(RowAddress, Vec<Value>)>) -> Result<(), SqlError> {
+        Ok(())
+    }
+    async fn finish(&mut self) -> Result<u64, SqlError> {
+        Ok(0)
+    }
+    async fn commit(
+        _loads: Vec<Self>,
+        _footprint: accord::Footprint,
+        _workload: Arc<dyn accord::Workload>,
+    ) -> Result<Committed, SqlError> {
         Err(SqlError::not_supported("COPY of more than 1 MiB"))
     }
-    fn table(&self) -> TableId { self.table }
+    fn table(&self) -> TableId {
+        self.table
+    }
 }

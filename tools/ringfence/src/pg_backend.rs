@@ -10,7 +10,9 @@ use net::pg::cancel::CancelRequest;
 use net::pg::client::Client;
 use net::pg::error_response::{ErrorSubject, PgError, Severity as WireSeverity};
 use net::pg::frontend::{Bind, Execute, Parse, Target};
-use net::pg::response::{Field, Format as WireFormat, ResponseWriter, RowWriter, TransactionStatus};
+use net::pg::response::{
+    Field, Format as WireFormat, ResponseWriter, RowWriter, TransactionStatus,
+};
 use net::pg::startup::StartupRequest;
 use plan::query::OutputColumn;
 use session::node::Node;
@@ -205,7 +207,10 @@ fn declared_type(oid: u32) -> Result<SqlType, PgError> {
         return Ok(SqlType::Unknown);
     }
     SqlType::from_oid(oid).ok_or_else(|| {
-        PgError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("type with OID {oid} is not supported"))
+        PgError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("type with OID {oid} is not supported"),
+        )
     })
 }
 

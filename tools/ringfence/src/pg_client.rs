@@ -63,7 +63,9 @@ impl ConnectUrl {
         let rest = url
             .strip_prefix("postgresql://")
             .or_else(|| url.strip_prefix("postgres://"))
-            .ok_or_else(|| format!("\"{url}\" is no URL of the form postgresql://user@host:port/database"))?;
+            .ok_or_else(|| {
+                format!("\"{url}\" is no URL of the form postgresql://user@host:port/database")
+            })?;
         let rest = rest.split('?').next().unwrap_or_default();
         let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, address) = match place.rsplit_once('@') {
@@ -160,7 +162,8 @@ impl PgClient {
             match self.message()? {
                 Message::AuthenticationOk => scram = None,
                 Message::AuthenticationSasl(body) => {
-                    let known = body.mechanisms().any(|mechanism| Ok(mechanism == SCRAM_SHA_256))?;
+                    let known =
+                        body.mechanisms().any(|mechanism| Ok(mechanism == SCRAM_SHA_256))?;
                     if !known {
                         return Err(ClientError::Protocol("no known authentication mechanism"));
                     }

@@ -11,9 +11,7 @@ use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, Decimal128Array, Float64Array, Int64Array, PrimitiveArray,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::EmitTo;
 use functions::{EvalContext, FunctionId, apply};
@@ -268,8 +266,7 @@ impl Groups for WideSum {
     }
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
-        let (sums, counts) =
-            (emit.take_needed(&mut self.sums), emit.take_needed(&mut self.counts));
+        let (sums, counts) = (emit.take_needed(&mut self.sums), emit.take_needed(&mut self.counts));
         let mut builder = ColumnBuilder::new(SqlType::Numeric, sums.len());
         let number = |value: i128| Value::Numeric(Box::new(Numeric::from_i128(value)));
         for (sum, count) in sums.into_iter().zip(counts) {

@@ -12,9 +12,7 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::cmp;
-use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use types::value::float_cmp;
 use types::{Interval, Numeric, SqlType, Value};
 
@@ -195,9 +193,10 @@ impl Kernel {
     pub(super) fn can_fail(self) -> bool {
         match self {
             Kernel::Compare(..) | Kernel::FloatCast | Kernel::FloatSign(_) => false,
-            Kernel::Integer(_) | Kernel::Float(_) | Kernel::IntegerSign(_) | Kernel::IntegerCast => {
-                true
-            }
+            Kernel::Integer(_)
+            | Kernel::Float(_)
+            | Kernel::IntegerSign(_)
+            | Kernel::IntegerCast => true,
         }
     }
 }

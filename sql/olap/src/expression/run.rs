@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, StringViewArray, UInt32Array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{and_kleene, interleave, is_not_null, is_null, not, or_kleene, take};
 use functions::{EvalContext, FunctionId, Test, apply, cast_value, evaluate as evaluate_row};
@@ -32,8 +30,7 @@ pub(super) fn evaluate(
     columns: &[ArrayRef],
     row_count: usize,
 ) -> Result<ArrayRef, AnalyticsError> {
-    let run =
-        Run { context: program.context.borrow(), parameters: &program.context.parameters };
+    let run = Run { context: program.context.borrow(), parameters: &program.context.parameters };
     let vector = run.node(&program.root, &Rows { columns, row_count })?;
     spread(vector, row_count)
 }
@@ -43,9 +40,7 @@ fn spread(vector: Vector, row_count: usize) -> Result<ArrayRef, AnalyticsError> 
     match vector {
         Vector::Array(array) => Ok(array),
         Vector::Scalar(array) if row_count == 1 => Ok(array),
-        Vector::Scalar(array) => {
-            Ok(take(&array, &UInt32Array::from_value(0, row_count), None)?)
-        }
+        Vector::Scalar(array) => Ok(take(&array, &UInt32Array::from_value(0, row_count), None)?),
     }
 }
 
@@ -59,7 +54,9 @@ impl Run<'_> {
             Node::Column(column) => Ok(Vector::Array(rows.columns[*column].clone())),
             Node::Constant(constant) => Ok(Vector::Scalar(constant.array.clone())),
             Node::Raise(error, _) if rows.row_count > 0 => Err(error.clone().into()),
-            Node::Raise(_, sql_type) => Ok(Vector::Array(new_null_array(&arrow_type(*sql_type), 0))),
+            Node::Raise(_, sql_type) => {
+                Ok(Vector::Array(new_null_array(&arrow_type(*sql_type), 0)))
+            }
             Node::Kernel { kernel, function, arguments, output } => {
                 let vectors = self.typed_all(arguments, rows)?;
                 if vectors.iter().all(|vector| matches!(vector, Vector::Scalar(_))) {
@@ -99,7 +96,8 @@ impl Run<'_> {
                 Ok(Vector::Array(builder.finish()))
             }
             Node::InSet { argument, set, negated } => {
-                let vector = Vector::Array(spread(self.node(&argument.node, rows)?, rows.row_count)?);
+                let vector =
+                    Vector::Array(spread(self.node(&argument.node, rows)?, rows.row_count)?);
                 Ok(Vector::Array(Arc::new(set.contains(&vector, *negated, rows.row_count))))
             }
             Node::Rows { expr, columns, output } => self.rows(expr, columns, *output, rows),
@@ -163,11 +161,7 @@ impl Run<'_> {
                 self.array(part, rows)?
             };
             let next = booleans(&next);
-            answer = if decisive {
-                or_kleene(&answer, next)?
-            } else {
-                and_kleene(&answer, next)?
-            };
+            answer = if decisive { or_kleene(&answer, next)? } else { and_kleene(&answer, next)? };
         }
         Ok(Arc::new(answer))
     }
@@ -243,7 +237,11 @@ impl Run<'_> {
         rows: &Rows<'_>,
         open: &[u32],
     ) -> Result<ArrayRef, AnalyticsError> {
-        if open.len() == rows.row_count { self.array(node, rows) } else { self.on(node, rows, open) }
+        if open.len() == rows.row_count {
+            self.array(node, rows)
+        } else {
+            self.on(node, rows, open)
+        }
     }
 
     /// A function row by row.

@@ -45,7 +45,9 @@ impl ProgramFunction {
         let volatility = match program.volatility {
             functions::Volatility::Volatile => Volatility::Volatile,
             // Nothing is folded below us: what is constant was folded when the program was compiled.
-            functions::Volatility::Immutable | functions::Volatility::Stable => Volatility::Immutable,
+            functions::Volatility::Immutable | functions::Volatility::Stable => {
+                Volatility::Immutable
+            }
         };
         let name = format!("expression_{}", program.number);
         let signature = any(arguments.len(), volatility);

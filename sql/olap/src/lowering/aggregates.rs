@@ -150,17 +150,10 @@ impl Lowering<'_> {
                 nulls_first: key.nulls_first,
             })
             .collect();
-        let own = Call::library(
-            call.function,
-            types,
-            call.column_type.sql_type,
-            self.context.clone(),
-        );
-        let own = if prepared.arguments.is_empty() {
-            own
-        } else {
-            own.collecting(call.distinct, order)
-        };
+        let own =
+            Call::library(call.function, types, call.column_type.sql_type, self.context.clone());
+        let own =
+            if prepared.arguments.is_empty() { own } else { own.collecting(call.distinct, order) };
         Ok(AggregateFunction::call(own, arguments, filter))
     }
 
@@ -294,10 +287,8 @@ impl Lowering<'_> {
         let (Some(left), Some(right)) = (&all.carried, &groups.carried) else {
             panic!("both are occurrences of the domain");
         };
-        let keys = vec![(
-            EngineExpr::Column(left.key.clone()),
-            EngineExpr::Column(right.key.clone()),
-        )];
+        let keys =
+            vec![(EngineExpr::Column(left.key.clone()), EngineExpr::Column(right.key.clone()))];
         let (columns, types) = (groups.columns.clone(), groups.types.clone());
         let plan = self.joined(all, groups, JoinType::Left, keys, None)?;
         let mut relation = Relation { plan, columns, types, carried };
@@ -319,9 +310,10 @@ impl Lowering<'_> {
     }
 
     fn of_no_rows(&self, call: &AggregateCall) -> Result<Value> {
-        let definition = call.function.definition().ok_or_else(|| {
-            types::ValueError::internal("an unknown aggregate was planned")
-        })?;
+        let definition = call
+            .function
+            .definition()
+            .ok_or_else(|| types::ValueError::internal("an unknown aggregate was planned"))?;
         let types: Vec<SqlType> = call.arguments.iter().map(Expr::sql_type).collect();
         Ok(definition.new_state(&types).finish()?)
     }
@@ -337,8 +329,7 @@ impl Lowering<'_> {
         for set in &aggregate.sets {
             // One grouping a set over its own copy of the input; the keys that do not count are NULL.
             let own: Vec<Expr> = set.iter().map(|key| keys[*key].clone()).collect();
-            let grouped =
-                self.grouped(input.clone(), &own, aggregate, &calls, domain)?;
+            let grouped = self.grouped(input.clone(), &own, aggregate, &calls, domain)?;
             let mut expressions = Vec::with_capacity(keys.len() + calls.len());
             for (at, key) in keys.iter().enumerate() {
                 let column_type = key.column_type();
@@ -356,9 +347,9 @@ impl Lowering<'_> {
                 .groupings
                 .iter()
                 .map(|asked| {
-                    let bits = asked.iter().fold(0, |bits, key| {
-                        (bits << 1) | i32::from(!set.contains(key))
-                    });
+                    let bits = asked
+                        .iter()
+                        .fold(0, |bits, key| (bits << 1) | i32::from(!set.contains(key)));
                     Value::Int4(bits)
                 })
                 .collect();

@@ -206,8 +206,7 @@ impl Lowering<'_> {
             columns.push(match level {
                 1 => relation.columns[*index as usize].clone(),
                 _ => {
-                    let position =
-                        enclosing.and_then(|domain| domain.position(level - 1, *index));
+                    let position = enclosing.and_then(|domain| domain.position(level - 1, *index));
                     let carried = relation.carried.as_ref();
                     match (position, carried) {
                         (Some(position), Some(carried)) => carried.columns[position].clone(),

@@ -57,11 +57,7 @@ pub(super) fn widened(expr: Expr, to: SqlType) -> Expr {
     if crate::physical::arrow_type(from) == crate::physical::arrow_type(to) {
         return expr;
     }
-    Expr::Cast {
-        argument: Box::new(expr),
-        to: ColumnType::plain(to),
-        kind: CastKind::Implicit,
-    }
+    Expr::Cast { argument: Box::new(expr), to: ColumnType::plain(to), kind: CastKind::Implicit }
 }
 
 fn shift(expr: &Expr, by: i64) -> Expr {
@@ -272,10 +268,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The equalities of conditions over left and right columns (`width` left ones) that can be join keys; the others stay.
-    pub(super) fn equalities(
-        conditions: &mut Vec<Expr>,
-        width: usize,
-    ) -> Vec<EqualityKey> {
+    pub(super) fn equalities(conditions: &mut Vec<Expr>, width: usize) -> Vec<EqualityKey> {
         let mut keys = Vec::new();
         conditions.retain(|condition| {
             let Expr::Call { function, arguments, .. } = condition else { return true };
@@ -416,9 +409,8 @@ impl<'a> Lowering<'a> {
         mut conditions: Vec<Expr>,
         domain: Option<&Domain>,
     ) -> Result<Relation> {
-        let depends = left.carried.is_some()
-            || right.carried.is_some()
-            || conditions.iter().any(has_outer);
+        let depends =
+            left.carried.is_some() || right.carried.is_some() || conditions.iter().any(has_outer);
         if depends && matches!(kind, JoinKind::Left | JoinKind::Inner | JoinKind::Full) {
             left = self.dependent(left, domain)?;
         }
@@ -513,8 +505,7 @@ impl<'a> Lowering<'a> {
         let mut keys = self.key_scalars(&equalities, &left, &right)?;
         keys.push((EngineExpr::Column(key), EngineExpr::Column(right_key)));
         let filter = self.join_filter(&on, &pair, domain)?;
-        let join_type =
-            if join.kind == JoinKind::Left { JoinType::Left } else { JoinType::Inner };
+        let join_type = if join.kind == JoinKind::Left { JoinType::Left } else { JoinType::Inner };
         pair.plan = self.joined(left, right, join_type, keys, filter)?;
         Ok(pair)
     }

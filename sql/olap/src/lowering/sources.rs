@@ -119,8 +119,7 @@ impl Lowering<'_> {
     pub(super) fn virtual_scan(&self, scan: &VirtualScan) -> Result<Relation> {
         let provider = self.sources.virtual_table(scan.table, &scan.columns)?;
         let columns = scan.table.columns();
-        let types =
-            scan.columns.iter().map(|at| columns[usize::from(*at)].sql_type).collect();
+        let types = scan.columns.iter().map(|at| columns[usize::from(*at)].sql_type).collect();
         self.provided(provider, types, &[])
     }
 
@@ -222,11 +221,8 @@ impl Lowering<'_> {
             })
             .collect();
         let names: Vec<String> = calls.iter().map(|_| self.name()).collect();
-        let appended = names
-            .iter()
-            .zip(&calls)
-            .map(|(name, call)| field(name.clone(), call.output))
-            .collect();
+        let appended =
+            names.iter().zip(&calls).map(|(name, call)| field(name.clone(), call.output)).collect();
         relation.types.extend(calls.iter().map(|call| call.output));
         relation.columns.extend(names.into_iter().map(Column::new_unqualified));
         let expansion = Expansion { calls, context: self.context.clone() };
@@ -258,4 +254,3 @@ impl Lowering<'_> {
         }
     }
 }
-

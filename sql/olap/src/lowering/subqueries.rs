@@ -514,11 +514,7 @@ impl Lowering<'_> {
     }
 
     /// One row for each key of the domain (one row at all without a domain), with the calls as columns.
-    fn per_key(
-        &self,
-        right: &Relation,
-        calls: Vec<(Call, Vec<EngineExpr>)>,
-    ) -> Result<Relation> {
+    fn per_key(&self, right: &Relation, calls: Vec<(Call, Vec<EngineExpr>)>) -> Result<Relation> {
         let mut aggregates = Vec::with_capacity(calls.len());
         let mut columns = Vec::with_capacity(calls.len());
         let mut types = Vec::with_capacity(calls.len());
@@ -531,10 +527,10 @@ impl Lowering<'_> {
         let groups: Vec<EngineExpr> =
             right.carried.iter().map(|carried| column(&carried.key)).collect();
         let plan = Aggregate::try_new(Arc::new(right.plan.clone()), groups, aggregates)?;
-        let carried = right.carried.as_ref().map(|carried| super::Carried {
-            key: carried.key.clone(),
-            columns: Vec::new(),
-        });
+        let carried = right
+            .carried
+            .as_ref()
+            .map(|carried| super::Carried { key: carried.key.clone(), columns: Vec::new() });
         Ok(Relation { plan: LogicalPlan::Aggregate(plan), columns, types, carried })
     }
 
@@ -549,9 +545,8 @@ impl Lowering<'_> {
     ) -> Result<Expr> {
         let right_type = right.types[0];
         let equality = functions::resolve_operator("=", left.sql_type(), right_type)?.function;
-        let hashed = hash_type(equality, left.sql_type(), right_type).ok_or_else(|| {
-            AnalyticsError::not_supported("IN with a subquery of another type")
-        })?;
+        let hashed = hash_type(equality, left.sql_type(), right_type)
+            .ok_or_else(|| AnalyticsError::not_supported("IN with a subquery of another type"))?;
         // How many rows there are, and how many values.
         let count = |argument: EngineExpr, sql_type| {
             let call = Call::library(
@@ -591,7 +586,8 @@ impl Lowering<'_> {
             self.with_subqueries(relation.clone(), vec![left.clone()], domain)?;
         *relation = with;
         let operand = operands.remove(0);
-        let wide = self.scalar(&super::joins::widened(operand.clone(), hashed), relation, domain)?;
+        let wide =
+            self.scalar(&super::joins::widened(operand.clone(), hashed), relation, domain)?;
         let wide = self.key(wide, hashed);
         let matched = self.attach_columns(relation, matches, key, vec![(wide, column(&value))])?;
         Ok(three_valued(operand, matched, counted))
@@ -675,4 +671,3 @@ fn comparisons(member: &Membership<'_>, width: usize, types: &[SqlType]) -> Vec<
         })
         .collect()
 }
-

@@ -153,7 +153,8 @@ impl Lowering<'_> {
         let carried = relation.carried.as_ref().expect("checked by the caller");
         let partition = vec![carried.key.clone()];
         let first = i64::try_from(skip).unwrap_or(i64::MAX);
-        let last = fetch.map(|fetch| first.saturating_add(i64::try_from(fetch).unwrap_or(i64::MAX)));
+        let last =
+            fetch.map(|fetch| first.saturating_add(i64::try_from(fetch).unwrap_or(i64::MAX)));
         self.numbered(relation, partition, sorts, Numbering { first, last })
     }
 
@@ -428,4 +429,3 @@ fn sorted(plan: LogicalPlan, sorts: Vec<SortExpr>) -> LogicalPlan {
     }
     LogicalPlan::Sort(Sort { expr: sorts, input: Arc::new(plan), fetch: None })
 }
-

@@ -90,11 +90,13 @@ impl Lowering<'_> {
         reads.columns.extend(order);
         let mut specs = Vec::with_capacity(calls.len());
         for call in calls {
-            let arguments =
-                self.window_columns(relation, &call.arguments, domain, Form::Value)?;
+            let arguments = self.window_columns(relation, &call.arguments, domain, Form::Value)?;
             let types = call.arguments.iter().map(Expr::sql_type);
-            let arguments =
-                arguments.into_iter().zip(types).map(|(column, t)| (reads.add(column), t)).collect();
+            let arguments = arguments
+                .into_iter()
+                .zip(types)
+                .map(|(column, t)| (reads.add(column), t))
+                .collect();
             let filter = match &call.filter {
                 Some(filter) => {
                     let filter = std::slice::from_ref(filter);
@@ -115,7 +117,11 @@ impl Lowering<'_> {
         relation.columns.truncate(width);
         relation.types.truncate(width);
         let order = calls[0].order.iter().map(|key| (key.descending, key.nulls_first)).collect();
-        self.window_node(relation, WindowSpec { partition, order, calls: specs, context: self.context.clone() }, reads)
+        self.window_node(
+            relation,
+            WindowSpec { partition, order, calls: specs, context: self.context.clone() },
+            reads,
+        )
     }
 
     fn window_node(
@@ -270,8 +276,12 @@ impl Lowering<'_> {
             },
             output: SqlType::Int8,
         };
-        let spec =
-            WindowSpec { partition: count, order, calls: vec![call], context: self.context.clone() };
+        let spec = WindowSpec {
+            partition: count,
+            order,
+            calls: vec![call],
+            context: self.context.clone(),
+        };
         let number = self.window_node(&mut relation, spec, reads)?.remove(0);
         Ok((relation, number))
     }

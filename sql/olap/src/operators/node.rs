@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 
 use arrow::datatypes::FieldRef;
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, Result};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -17,10 +18,7 @@ use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{
-    DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner,
-};
-use datafusion::catalog::Session;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use super::expand::{ExpandExec, Expansion};
 use super::window::{WindowExec, WindowSpec};
@@ -129,9 +127,9 @@ impl UserDefinedLogicalNodeCore for OwnNode {
             })
             .collect::<Result<Vec<Column>>>()?;
         let mut inputs = inputs;
-        let input = inputs.pop().ok_or_else(|| {
-            DataFusionError::Internal("an operator of ours without input".into())
-        })?;
+        let input = inputs
+            .pop()
+            .ok_or_else(|| DataFusionError::Internal("an operator of ours without input".into()))?;
         let schema = extended(&input, &self.appended())?;
         Ok(OwnNode { number: self.number, input, shape: self.shape.clone(), reads, schema })
     }

@@ -221,7 +221,9 @@ impl WindowStream {
         let keys: Vec<ArrayRef> = columns.iter().map(|at| batch.column(*at).clone()).collect();
         if !keys.is_empty() {
             let peers = Peers::of(&keys, batch.num_rows())?;
-            borders.extend(peers.starts.iter().copied().filter(|row| (1..batch.num_rows()).contains(row)));
+            borders.extend(
+                peers.starts.iter().copied().filter(|row| (1..batch.num_rows()).contains(row)),
+            );
         }
         Ok(borders)
     }

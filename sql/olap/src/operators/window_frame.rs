@@ -27,7 +27,11 @@ pub(crate) enum Bound {
     Following(usize),
     UnboundedFollowing,
     /// A value of the sort key: two of the columns that the operator reads, the row's key and the bound, in one type.
-    Value { key: usize, bound: usize, descending: bool },
+    Value {
+        key: usize,
+        bound: usize,
+        descending: bool,
+    },
 }
 
 /// Groups of peers of one partition.
@@ -47,8 +51,7 @@ impl Peers {
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let mut peers = Peers { group: Vec::with_capacity(row_count), starts: Vec::new() };
         for row in 0..row_count {
-            let same =
-                row > 0 && comparators.iter().all(|compare| compare(row - 1, row).is_eq());
+            let same = row > 0 && comparators.iter().all(|compare| compare(row - 1, row).is_eq());
             if !same {
                 peers.starts.push(row);
             }
@@ -110,7 +113,9 @@ impl Frames<'_> {
                 Edge::End => self.peers.end(row),
             },
             Bound::Preceding(count) if rows => (row + past).saturating_sub(count),
-            Bound::Following(count) if rows => row.saturating_add(count).saturating_add(past).min(n),
+            Bound::Following(count) if rows => {
+                row.saturating_add(count).saturating_add(past).min(n)
+            }
             Bound::Preceding(count) => match (group + past).checked_sub(count) {
                 Some(group) => self.peers.starts[group],
                 None => 0,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, UInt64Array,
+};
 use arrow::compute::take;
 use datafusion::common::Result;
 use plan::query::{FrameExclude, WindowFunction};
@@ -193,9 +195,9 @@ impl WindowCallSpec {
         partition: &Partition<'_>,
         aggregate: functions::AggregateId,
     ) -> Result<ArrayRef> {
-        let definition = aggregate.definition().ok_or_else(|| {
-            raised(ValueError::internal("an unknown aggregate was planned"))
-        })?;
+        let definition = aggregate
+            .definition()
+            .ok_or_else(|| raised(ValueError::internal("an unknown aggregate was planned")))?;
         let types: Vec<SqlType> = self.arguments.iter().map(|(_, sql_type)| *sql_type).collect();
         let frames = self.frames(partition);
         let context = partition.context.borrow();
@@ -220,8 +222,8 @@ impl WindowCallSpec {
                     within = (start, start);
                 }
                 for other in within.1..end {
-                    let passes = filter
-                        .is_none_or(|filter| filter.is_valid(other) && filter.value(other));
+                    let passes =
+                        filter.is_none_or(|filter| filter.is_valid(other) && filter.value(other));
                     if !passes || frames.excludes(row, other) {
                         continue;
                     }

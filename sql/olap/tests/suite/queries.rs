@@ -16,7 +16,13 @@ fn small() -> World {
 #[test]
 fn rows_of_files_and_memtables() {
     let world = small();
-    world.check("SELECT a, b, c FROM t ORDER BY a", &["1|x|10", "2|y|20", "3|x|30", "4|y|40", "5|NULL|NULL"]);
+    world.check(
+        "SELECT a, b, c FROM t ORDER BY a",
+        &["1|x|10", "2|y|20", "3|x|30", "4|y|40", "5|NULL|NULL"],
+    );
     world.check("SELECT count(*) FROM t", &["5"]);
-    world.check("SELECT b, count(*), sum(c) FROM t GROUP BY b ORDER BY b", &["x|2|40", "y|2|60", "NULL|1|NULL"]);
+    world.check(
+        "SELECT b, count(*), sum(c) FROM t GROUP BY b ORDER BY b",
+        &["x|2|40", "y|2|60", "NULL|1|NULL"],
+    );
 }

@@ -1,15 +1,14 @@
 //! A small world without a server: tables with files and frozen rows made by hand, statements bound by `plan`, answers as text.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 
 use functions::{EvalContext, EvalError, NoCatalog, VolatileSource};
 use olap::{
-    Analytics, AnalyticsError, QueryBudget, QueryRequest, QueryStatistics, ResultBatch,
-    ResultSink, RunningQuery, SinkClosed, SinkError, StatementContext, VirtualTables,
-    WorkerPoolOptions,
+    Analytics, AnalyticsError, QueryBudget, QueryRequest, QueryStatistics, ResultBatch, ResultSink,
+    RunningQuery, SinkClosed, SinkError, StatementContext, VirtualTables, WorkerPoolOptions,
 };
 use plan::catalog::{Catalog, CatalogChange, SearchPath, VirtualTable, catalog_rows};
 use plan::statement::{BoundStatement, Statement};
@@ -70,9 +69,8 @@ struct MemoryFile {
 
 impl BlockSource for MemoryFile {
     fn read(&self, ranges: &[ByteRange]) -> Result<Vec<Arc<[u8]>>, BlockError> {
-        let cut = |range: &ByteRange| {
-            Arc::from(&self.bytes[range.offset as usize..range.end() as usize])
-        };
+        let cut =
+            |range: &ByteRange| Arc::from(&self.bytes[range.offset as usize..range.end() as usize]);
         Ok(ranges.iter().map(cut).collect())
     }
 }
@@ -178,8 +176,7 @@ impl World {
             queued_max: 4,
             on_thread_start: Arc::new(|_| {}),
         };
-        let analytics =
-            Analytics::start(pool, budget, ByteCount(64 * MIB)).expect("threads start");
+        let analytics = Analytics::start(pool, budget, ByteCount(64 * MIB)).expect("threads start");
         let options = TableOptions { page_rows: 8, group_rows: 64, ..TableOptions::default() };
         World { tables: BTreeMap::new(), clock: 1_000, next_id: 20_000, options, analytics }
     }
@@ -383,8 +380,11 @@ impl World {
     }
 
     fn catalog(&self) -> Catalog {
-        let changes: Vec<CatalogChange> =
-            self.tables.values().map(|table| CatalogChange::PutTable(table.schema.clone())).collect();
+        let changes: Vec<CatalogChange> = self
+            .tables
+            .values()
+            .map(|table| CatalogChange::PutTable(table.schema.clone()))
+            .collect();
         Catalog::initial().apply(SchemaVersion(2), &changes)
     }
 

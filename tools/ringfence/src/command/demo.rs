@@ -148,13 +148,20 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
             .map(drop)
             .map_err(Into::into)
     })?;
-    add_latencies(&mut figures, "point read during full scans", &during, "3.6 / – ms, worst 20.6 ms");
+    add_latencies(
+        &mut figures,
+        "point read during full scans",
+        &during,
+        "3.6 / – ms, worst 20.6 ms",
+    );
     let written = ingest.stop().context("the ingest failed")?;
     let seconds = begun.elapsed().as_secs_f64();
     let counted = client.simple("SELECT count(*) FROM events")?;
     let counted: u64 = counted.first().and_then(|n| n.parse().ok()).unwrap_or(0);
     if counted != written {
-        figures.broken.push(format!("{written} events were acknowledged and {counted} are counted"));
+        figures
+            .broken
+            .push(format!("{written} events were acknowledged and {counted} are counted"));
     }
     figures.add(
         "events ingested and counted",
@@ -195,7 +202,11 @@ fn transactions(client: &mut PgClient, url: &ConnectUrl, figures: &mut Figures) 
         }
         figures.add(
             format!("{askers} askers for 2 airspace slots"),
-            format!("exactly 2: {}, median {:.2} ms", if check.holds { "yes" } else { "NO" }, median as f64 / 1e3),
+            format!(
+                "exactly 2: {}, median {:.2} ms",
+                if check.holds { "yes" } else { "NO" },
+                median as f64 / 1e3
+            ),
             if askers == 8 { "grant p50 1.31 ms" } else { "" },
         );
     }
@@ -252,7 +263,9 @@ fn show_progress(arguments: &DemoArguments, ingest: &Ingest, duration: Duration)
     let end = Instant::now() + duration;
     let on_terminal = std::io::stderr().is_terminal() && !arguments.json;
     while Instant::now() < end {
-        thread::sleep(Duration::from_millis(200).min(end.saturating_duration_since(Instant::now())));
+        thread::sleep(
+            Duration::from_millis(200).min(end.saturating_duration_since(Instant::now())),
+        );
         if on_terminal {
             eprint!("\r{} events", ingest.written());
         }

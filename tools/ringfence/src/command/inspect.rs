@@ -27,7 +27,9 @@ pub struct VerifyArguments {
 /// Runs `work` with the background's block I/O of a node without shards at work.
 fn with_blocks<T: Send + 'static>(
     path: &Path,
-    work: impl FnOnce(&dyn platform::BlockIo, &CancelFlag, &Path) -> Result<T, StorageError> + Send + 'static,
+    work: impl FnOnce(&dyn platform::BlockIo, &CancelFlag, &Path) -> Result<T, StorageError>
+    + Send
+    + 'static,
 ) -> Result<T> {
     if !path.join("identity").exists() {
         bail!("{} is no data directory of Ringfence", path.display());

@@ -63,15 +63,19 @@ pub fn run(arguments: &LoadArguments) -> Result<()> {
             .with_context(|| format!("cannot make the tables at {}", arguments.url))?;
         bar.finish_and_clear();
     }
-    let report = run_load(&options)
-        .with_context(|| format!("cannot run at {}; are the tables there (--init)?", arguments.url))?;
+    let report = run_load(&options).with_context(|| {
+        format!("cannot run at {}; are the tables there (--init)?", arguments.url)
+    })?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         report.print();
     }
     if report.operations == 0 {
-        bail!("no operation succeeded: {}", report.error.as_deref().unwrap_or("the time was too short"));
+        bail!(
+            "no operation succeeded: {}",
+            report.error.as_deref().unwrap_or("the time was too short")
+        );
     }
     Ok(())
 }
@@ -81,7 +85,9 @@ fn bar(rows: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(rows);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar

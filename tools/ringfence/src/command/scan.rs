@@ -44,8 +44,9 @@ const TABLE_ROWS_MEASURED: usize = 1_000;
 /// Runs the command.
 pub fn run(arguments: &ScanArguments) -> Result<()> {
     let url = ConnectUrl::parse(&arguments.url).map_err(anyhow::Error::msg)?;
-    let mut client = PgClient::connect(&url)
-        .with_context(|| format!("cannot reach {}; is `ringfence serve` running?", arguments.url))?;
+    let mut client = PgClient::connect(&url).with_context(|| {
+        format!("cannot reach {}; is `ringfence serve` running?", arguments.url)
+    })?;
     let out: Box<dyn Write> = match &arguments.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
@@ -121,7 +122,11 @@ impl<W: Write> Rows<W> {
                     .map(|cell| cell.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
                     .collect();
                 self.held.push(cells);
-                if self.held.len() >= TABLE_ROWS_MEASURED { self.print_held(columns) } else { Ok(()) }
+                if self.held.len() >= TABLE_ROWS_MEASURED {
+                    self.print_held(columns)
+                } else {
+                    Ok(())
+                }
             }
         }
     }
@@ -145,8 +150,8 @@ impl<W: Write> Rows<W> {
                 self.out.write_all(b",")?;
             }
             let Some(bytes) = cell else { continue };
-            let quoted =
-                bytes.is_empty() || bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+            let quoted = bytes.is_empty()
+                || bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
             if !quoted {
                 self.out.write_all(bytes)?;
                 continue;

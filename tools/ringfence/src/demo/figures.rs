@@ -25,7 +25,11 @@ pub struct Figures {
 impl Figures {
     /// Adds a line.
     pub fn add(&mut self, what: impl Into<String>, ours: impl Into<String>, reference: &str) {
-        self.figures.push(Figure { what: what.into(), ours: ours.into(), reference: reference.into() });
+        self.figures.push(Figure {
+            what: what.into(),
+            ours: ours.into(),
+            reference: reference.into(),
+        });
     }
 
     /// Prints the table.

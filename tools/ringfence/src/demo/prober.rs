@@ -23,7 +23,10 @@ impl Prober {
     /// Starts 1,000 reads a second; latency counts from the scheduled time.
     pub fn start(url: &ConnectUrl, asset_count: usize) -> Result<Prober, ClientError> {
         let mut client = PgClient::connect(url)?;
-        client.prepare("probe", "SELECT speed_mps, altitude_m, risk_score FROM latest_status WHERE entity_id = $1")?;
+        client.prepare(
+            "probe",
+            "SELECT speed_mps, altitude_m, risk_score FROM latest_status WHERE entity_id = $1",
+        )?;
         let stop = Arc::new(AtomicBool::new(false));
         let stop_seen = stop.clone();
         let thread = thread::spawn(move || {

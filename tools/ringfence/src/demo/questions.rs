@@ -18,8 +18,18 @@ pub struct Question {
 
 /// Questions 1 to 8.
 pub const QUESTIONS: &[Question] = &[
-    Question { number: 1, text: "3 raw events", sql: "SELECT * FROM events LIMIT 3", reference: "" },
-    Question { number: 1, text: "100 raw events", sql: "SELECT * FROM events LIMIT 100", reference: "" },
+    Question {
+        number: 1,
+        text: "3 raw events",
+        sql: "SELECT * FROM events LIMIT 3",
+        reference: "",
+    },
+    Question {
+        number: 1,
+        text: "100 raw events",
+        sql: "SELECT * FROM events LIMIT 100",
+        reference: "",
+    },
     Question {
         number: 2,
         text: "events per asset, ten groups",
@@ -73,7 +83,12 @@ pub const QUESTIONS: &[Question] = &[
         sql: "SELECT count(*) FROM events WHERE event_bucket = '1999-01-01T00:00'",
         reference: "an error in its SQL shim",
     },
-    Question { number: 8, text: "count of the whole table", sql: "SELECT count(*) FROM events", reference: "" },
+    Question {
+        number: 8,
+        text: "count of the whole table",
+        sql: "SELECT count(*) FROM events",
+        reference: "",
+    },
 ];
 
 /// One answer.
@@ -87,7 +102,11 @@ pub struct Answered {
 }
 
 /// Asks one question.
-pub fn ask(client: &mut PgClient, question: &Question, bucket: &str) -> Result<Answered, ClientError> {
+pub fn ask(
+    client: &mut PgClient,
+    question: &Question,
+    bucket: &str,
+) -> Result<Answered, ClientError> {
     let sql = question.sql.replace("{bucket}", bucket);
     let start = Instant::now();
     let answer = client.simple(&sql)?;

@@ -6,9 +6,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use types::prng::{Prng, Ratio};
 
 const EVENT_TYPES: [&str; 20] = [
-    "position", "telemetry", "heartbeat", "battery", "temperature", "wind", "camera", "takeoff",
-    "landing", "waypoint", "geofence", "link", "gps", "imu", "payload", "motor", "status", "warning",
-    "maintenance", "log",
+    "position",
+    "telemetry",
+    "heartbeat",
+    "battery",
+    "temperature",
+    "wind",
+    "camera",
+    "takeoff",
+    "landing",
+    "waypoint",
+    "geofence",
+    "link",
+    "gps",
+    "imu",
+    "payload",
+    "motor",
+    "status",
+    "warning",
+    "maintenance",
+    "log",
 ];
 const SENTENCES: [&str; 10] = [
     "Holding position over the harbour.",
@@ -23,11 +40,8 @@ const SENTENCES: [&str; 10] = [
     "Internal temperature is rising.",
 ];
 /// (west, east, south, north) of each restricted zone.
-const ZONES: [(f64, f64, f64, f64); 3] = [
-    (11.05, 11.15, 60.18, 60.22),
-    (10.72, 10.74, 59.91, 59.92),
-    (10.62, 10.66, 59.88, 59.90),
-];
+const ZONES: [(f64, f64, f64, f64); 3] =
+    [(11.05, 11.15, 60.18, 60.22), (10.72, 10.74, 59.91, 59.92), (10.62, 10.66, 59.88, 59.90)];
 const SPEED_MPS_MAX: f64 = 100.0;
 const METRES_PER_DEGREE: f64 = 111_320.0;
 /// Seconds from the start of the Gregorian calendar to the Unix epoch, for version-1 UUIDs (RFC 9562).

@@ -90,7 +90,10 @@ pub fn sequence(client: &mut PgClient) -> Result<Vec<Check>, ClientError> {
         (2, Verdict::Granted),
     ] {
         let verdict = apply(client, user, seq)?;
-        checks.push(Check { text: format!("sequence: apply {seq} {verdict:?}"), holds: verdict == expected });
+        checks.push(Check {
+            text: format!("sequence: apply {seq} {verdict:?}"),
+            holds: verdict == expected,
+        });
     }
     Ok(checks)
 }
@@ -186,7 +189,8 @@ pub fn contention(url: &ConnectUrl, askers: usize) -> Result<(Check, u64), Clien
     }
     micros.sort_unstable();
     let mut client = PgClient::connect(url)?;
-    let left = client.simple("SELECT remaining FROM zone_occupancy WHERE zone_id = 'gardermoen'")?;
+    let left =
+        client.simple("SELECT remaining FROM zone_occupancy WHERE zone_id = 'gardermoen'")?;
     let holds = granted.len() == 2 && left.first() == Some("0");
     let text = format!("airspace: {askers} askers on 2 slots, {} granted", granted.len());
     for entity in &granted {

@@ -88,7 +88,8 @@ pub fn initialise(
         }
         WorkloadKind::Tpcb => initialise_tpcb(client, rows, progress),
         _ if kind.is_ycsb() => {
-            let ordered = if kind == WorkloadKind::YcsbE { " WITH (partition_key = '')" } else { "" };
+            let ordered =
+                if kind == WorkloadKind::YcsbE { " WITH (partition_key = '')" } else { "" };
             client.simple("DROP TABLE IF EXISTS usertable")?;
             let fields: Vec<String> = (0..10).map(|i| format!("field{i} text")).collect();
             client.simple(&format!(
@@ -134,9 +135,15 @@ fn initialise_tpcb(
     fill(client, "COPY ringfence_branches FROM STDIN", scale, &|_| (), |row, out| {
         out.push_str(&format!("{}\t0", row + 1));
     })?;
-    fill(client, "COPY ringfence_tellers FROM STDIN", scale * TELLERS_PER_BRANCH, &|_| (), |row, out| {
-        out.push_str(&format!("{}\t{}\t0", row + 1, row / TELLERS_PER_BRANCH + 1));
-    })?;
+    fill(
+        client,
+        "COPY ringfence_tellers FROM STDIN",
+        scale * TELLERS_PER_BRANCH,
+        &|_| (),
+        |row, out| {
+            out.push_str(&format!("{}\t{}\t0", row + 1, row / TELLERS_PER_BRANCH + 1));
+        },
+    )?;
     let per_branch = rows.div_ceil(scale);
     fill(client, "COPY ringfence_accounts FROM STDIN", rows, progress, |row, out| {
         out.push_str(&format!("{}\t{}\t0\t", row + 1, row / per_branch + 1));
@@ -276,7 +283,8 @@ impl Workload {
                     "SELECT count(*) FROM ringfence_load_insert WHERE client = {client_index}"
                 ))?;
                 workload.number = last.first().and_then(|n| n.parse().ok()).unwrap_or(0);
-                client.prepare("insert", "INSERT INTO ringfence_load_insert VALUES ($1, $2, $3)")?;
+                client
+                    .prepare("insert", "INSERT INTO ringfence_load_insert VALUES ($1, $2, $3)")?;
             }
             WorkloadKind::Tpcb => prepare_tpcb(client)?,
             WorkloadKind::Events => {
@@ -287,7 +295,10 @@ impl Workload {
                 client.prepare("read", "SELECT * FROM usertable WHERE ycsb_key = $1")?;
                 client.prepare("update", "UPDATE usertable SET field0 = $2 WHERE ycsb_key = $1")?;
                 if matches!(kind, WorkloadKind::YcsbD | WorkloadKind::YcsbE) {
-                    client.prepare("insert", "INSERT INTO usertable (ycsb_key, field0) VALUES ($1, $2)")?;
+                    client.prepare(
+                        "insert",
+                        "INSERT INTO usertable (ycsb_key, field0) VALUES ($1, $2)",
+                    )?;
                 }
                 if kind == WorkloadKind::YcsbE {
                     client.prepare(
@@ -298,7 +309,10 @@ impl Workload {
             }
             _ => {
                 client.prepare("read", "SELECT filler FROM ringfence_load WHERE id = $1")?;
-                client.prepare("update", "UPDATE ringfence_load SET counter = counter + 1 WHERE id = $1")?;
+                client.prepare(
+                    "update",
+                    "UPDATE ringfence_load SET counter = counter + 1 WHERE id = $1",
+                )?;
             }
         }
         Ok(workload)

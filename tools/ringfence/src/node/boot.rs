@@ -56,8 +56,7 @@ impl Starts {
             let (catalog_giver, catalog) = completion(ended);
             givers.push(giver);
             catalog_givers.push(catalog_giver);
-            let start =
-                CoreStart { givers: None, opened, catalog_givers: shared.clone(), catalog };
+            let start = CoreStart { givers: None, opened, catalog_givers: shared.clone(), catalog };
             starts.push(Some(start));
         }
         *shared.lock().unwrap_or_else(PoisonError::into_inner) = catalog_givers;
@@ -150,7 +149,8 @@ pub async fn read_catalog(tree: &Tree) -> Result<Catalog, String> {
     };
     let mut rows: Vec<Vec<Value>> = Vec::new();
     loop {
-        let failed = |error: StorageError| format!("the catalog cannot be read: {}", describe(&error));
+        let failed =
+            |error: StorageError| format!("the catalog cannot be read: {}", describe(&error));
         let _held = tree.load_range(&read).await.map_err(failed)?;
         let RangeLookup::Rows(found) = tree.read_range(&read).map_err(failed)? else {
             return Err("pages of the catalog do not stay in memory".into());

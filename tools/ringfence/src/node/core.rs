@@ -8,7 +8,7 @@ use std::time::Duration;
 use net::pg::auth::Verifier;
 use net::pg::cancel::{CancelRegistry, CancelRequest};
 use net::pg::listener::{PgListener, PgListenerSettings, SecretSource, SystemSecrets};
-use plan::catalog::Catalog;
+use plan::catalog::{Catalog, VirtualTable};
 use platform::{Platform, SchedulingClass, channel, sleep, spawn};
 use runtime::Core;
 use session::node::{BulkRequest, Node};
@@ -73,8 +73,7 @@ async fn run_to_end(
     options.schema.extend(sequences.map(|sequence| (sequence.sequence_id, sequence.version)));
     options.schema.push((system::SYSTEM_TABLE, system::system_schema().version));
     let mesh = core.mesh.clone();
-    let shard =
-        Shard::start(platform.clone(), mesh, tree.clone(), state.shared.clone(), options);
+    let shard = Shard::start(platform.clone(), mesh, tree.clone(), state.shared.clone(), options);
     let known = boot::storages(&catalog);
     shard.drop_unknown_tables(&known).await.map_err(|error| describe(&error))?;
     state.publish(catalog.clone());
@@ -187,10 +186,7 @@ async fn listen_address(state: &NodeState, core: &Core<ShardMessage>) -> std::ne
 }
 
 /// Waits for one of two things; gives the second one's value if it came first.
-async fn first<A, B>(
-    one: impl Future<Output = A>,
-    other: impl Future<Output = B>,
-) -> Option<B> {
+async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Option<B> {
     let mut one = std::pin::pin!(one);
     let mut other = std::pin::pin!(other);
     std::future::poll_fn(|cx| {
@@ -281,7 +277,7 @@ impl Node for CoreNode {
         self.prng.borrow_mut().next_u64()
     }
 
-    fn status_rows(&self, table: &str) -> Vec<Vec<Value>> {
+    fn status_rows(&self, table: VirtualTable) -> Vec<Vec<Value>> {
         status::rows(&self.state, table)
     }
 

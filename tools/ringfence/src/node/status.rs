@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use net::pg::listener::PgListener;
+use plan::catalog::{VirtualColumn, VirtualTable};
 use platform::sleep;
 use storage::TreeStats;
-use types::{ShardId, Value};
+use types::{ShardId, SqlType, Value};
 
 use super::core::CoreNode;
 use super::state::NodeState;
@@ -100,8 +101,9 @@ impl HttpServer {
 /// When the address cannot be had.
 pub fn serve_http(state: Arc<NodeState>) -> Result<HttpServer> {
     let address = state.settings.http;
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address} for metrics; choose another --http"))?;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address} for metrics; choose another --http")
+    })?;
     listener.set_nonblocking(true)?;
     let _ = state.http.set(listener.local_addr()?);
     let stop = Arc::new(AtomicBool::new(false));
@@ -142,7 +144,9 @@ fn answer(mut stream: TcpStream, state: &NodeState) -> std::io::Result<()> {
         ("GET", "/healthz") => ("200 OK", "text/plain", "ok\n".to_owned()),
         ("GET", "/readyz") if state.is_ready() => ("200 OK", "text/plain", "ready\n".to_owned()),
         ("GET", "/readyz") => ("503 Service Unavailable", "text/plain", "starting\n".to_owned()),
-        ("GET", _) => ("404 Not Found", "text/plain", "see /metrics, /healthz, /readyz\n".to_owned()),
+        ("GET", _) => {
+            ("404 Not Found", "text/plain", "see /metrics, /healthz, /readyz\n".to_owned())
+        }
         _ => ("405 Method Not Allowed", "text/plain", "only GET\n".to_owned()),
     };
     write!(
@@ -161,17 +165,41 @@ const METRICS: &[Metric] = &[
     ("ringfence_requests", "Requests to shards under way.", "gauge", |n| n.requests),
     ("ringfence_memtable_bytes", "Bytes of memtables.", "gauge", |n| n.tree.memory_bytes),
     ("ringfence_flushes_total", "Memtables written to files.", "counter", |n| n.tree.flushes),
-    ("ringfence_flushed_bytes_total", "Bytes that flushes wrote.", "counter", |n| n.tree.flushed_bytes),
+    ("ringfence_flushed_bytes_total", "Bytes that flushes wrote.", "counter", |n| {
+        n.tree.flushed_bytes
+    }),
     ("ringfence_compactions_total", "Compactions finished.", "counter", |n| n.tree.compactions),
-    ("ringfence_compaction_read_bytes_total", "Bytes that compactions read.", "counter", |n| n.tree.compaction_bytes_read),
-    ("ringfence_compaction_written_bytes_total", "Bytes that compactions wrote.", "counter", |n| n.tree.compaction_bytes_written),
-    ("ringfence_compactions_failed_total", "Compactions that ended with an error.", "counter", |n| n.tree.compactions_failed),
-    ("ringfence_admission_waits_total", "Writes that waited for flush or compaction.", "counter", |n| n.tree.admission_waits),
-    ("ringfence_log_segments_held", "Log segments that are still needed.", "gauge", |n| n.tree.log_segments_held),
-    ("ringfence_log_segments_free", "Log segments that wait to be used.", "gauge", |n| n.tree.log_segments_free),
+    ("ringfence_compaction_read_bytes_total", "Bytes that compactions read.", "counter", |n| {
+        n.tree.compaction_bytes_read
+    }),
+    ("ringfence_compaction_written_bytes_total", "Bytes that compactions wrote.", "counter", |n| {
+        n.tree.compaction_bytes_written
+    }),
+    (
+        "ringfence_compactions_failed_total",
+        "Compactions that ended with an error.",
+        "counter",
+        |n| n.tree.compactions_failed,
+    ),
+    (
+        "ringfence_admission_waits_total",
+        "Writes that waited for flush or compaction.",
+        "counter",
+        |n| n.tree.admission_waits,
+    ),
+    ("ringfence_log_segments_held", "Log segments that are still needed.", "gauge", |n| {
+        n.tree.log_segments_held
+    }),
+    ("ringfence_log_segments_free", "Log segments that wait to be used.", "gauge", |n| {
+        n.tree.log_segments_free
+    }),
     ("ringfence_pins", "Snapshots that keep history.", "gauge", |n| n.tree.pins),
-    ("ringfence_scrubbed_bytes_total", "Bytes that the scrubber has verified.", "counter", |n| n.tree.scrubbed_bytes),
-    ("ringfence_disk_full", "Whether the disk was full when last written to.", "gauge", |n| n.tree.disk_full.into()),
+    ("ringfence_scrubbed_bytes_total", "Bytes that the scrubber has verified.", "counter", |n| {
+        n.tree.scrubbed_bytes
+    }),
+    ("ringfence_disk_full", "Whether the disk was full when last written to.", "gauge", |n| {
+        n.tree.disk_full.into()
+    }),
 ];
 
 fn metrics(state: &NodeState) -> String {
@@ -185,33 +213,47 @@ fn metrics(state: &NodeState) -> String {
     }
     let name = "ringfence_uptime_seconds";
     let seconds = state.started.elapsed().as_secs();
-    let _ = writeln!(text, "# HELP {name} Time since the start.\n# TYPE {name} gauge\n{name} {seconds}");
+    let _ = writeln!(
+        text,
+        "# HELP {name} Time since the start.\n# TYPE {name} gauge\n{name} {seconds}"
+    );
     text
 }
 
-/// Rows of a computed table about the node, in the order of its columns. Tables that nothing is known for are empty.
-pub fn rows(state: &NodeState, table: &str) -> Vec<Vec<Value>> {
-    let numbers = state.numbers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match table {
-        "shards" => numbers
-            .iter()
-            .enumerate()
-            .map(|(shard, numbers)| {
-                let files: u64 = numbers.tree.level_files.iter().sum();
-                let bytes: u64 = numbers.tree.level_bytes.iter().sum();
-                let count = |value: u64| Value::Int8(i64::try_from(value).unwrap_or(i64::MAX));
-                vec![
-                    Value::Int4(shard as i32),
-                    Value::Int4(numbers.sessions as i32),
-                    count(numbers.tree.memory_bytes),
-                    count(files),
-                    count(bytes),
-                    count(numbers.tree.flushes),
-                    count(numbers.tree.compactions),
-                    count(numbers.tree.pins),
-                ]
-            })
-            .collect(),
-        _ => Vec::new(),
+/// Rows of a computed table about the node, in the order of its columns. What is not known is NULL; tables that nothing is known for are empty.
+pub fn rows(state: &NodeState, table: VirtualTable) -> Vec<Vec<Value>> {
+    if (table.schema(), table.name()) != ("ringfence", "shards") {
+        return Vec::new();
     }
+    let numbers = state.numbers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let slices = types::token::SliceCount::DEFAULT;
+    let row = |(shard, numbers): (usize, &CoreNumbers)| {
+        let tree = &numbers.tree;
+        let owned = slices.owned_by(ShardId(shard as u16), state.shard_count).count();
+        let cell = |column: &VirtualColumn| {
+            let number = match column.name {
+                "shard" | "shard_id" | "core" => shard as u64,
+                "slices" => owned as u64,
+                "sessions" => numbers.sessions.into(),
+                "connections" => numbers.connections.into(),
+                "requests" => numbers.requests,
+                "memtable_bytes" | "memory_bytes" => tree.memory_bytes,
+                "frozen_memtables" => tree.frozen_memtables,
+                "sstables" | "files" => tree.level_files.iter().sum(),
+                "sstable_bytes" | "file_bytes" => tree.level_bytes.iter().sum(),
+                "flushes" => tree.flushes,
+                "compactions" => tree.compactions,
+                "pins" | "snapshots" => tree.pins,
+                "log_segments" | "log_segments_held" => tree.log_segments_held,
+                _ => return Value::Null,
+            };
+            match column.sql_type {
+                SqlType::Int4 => Value::Int4(i32::try_from(number).unwrap_or(i32::MAX)),
+                SqlType::Int8 => Value::Int8(i64::try_from(number).unwrap_or(i64::MAX)),
+                _ => Value::Null,
+            }
+        };
+        table.columns().iter().map(cell).collect()
+    };
+    numbers.iter().enumerate().map(row).collect()
 }
