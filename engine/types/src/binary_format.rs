@@ -15,6 +15,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::datetime::{
+    date_in_range, date_is_finite, timestamp_in_range, timestamp_is_finite, timestamp_out_of_range,
+};
 use crate::numeric::{DIGIT_BASE, DISPLAY_SCALE_MAX, Numeric, NumericKind};
 use crate::value::{Interval, Value, ValueRef};
 use crate::{SqlState, SqlType, ValueError};
@@ -118,10 +121,24 @@ fn wrong(sql_type: SqlType) -> ValueError {
     )
 }
 
+fn checked_date(days: i32) -> Result<i32, ValueError> {
+    if date_is_finite(days) && !date_in_range(i64::from(days)) {
+        return Err(ValueError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range"));
+    }
+    Ok(days)
+}
+
+fn checked_timestamp(micros: i64) -> Result<i64, ValueError> {
+    if timestamp_is_finite(micros) && !timestamp_in_range(micros) {
+        return Err(timestamp_out_of_range());
+    }
+    Ok(micros)
+}
+
 /// Reads a value.
 ///
 /// # Errors
-/// 22P03 for bytes that are no value of the type, 22021 for text that is not UTF-8 or holds a zero byte, 0A000 for types that cannot be sent.
+/// 22P03 for bytes that are no value of the type, 22008 for times beyond PostgreSQL's calendar, 22021 for text that is not UTF-8 or holds a zero byte, 0A000 for types that cannot be sent.
 pub fn receive(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
     macro_rules! number {
         ($raw:ty) => {
@@ -138,9 +155,9 @@ pub fn receive(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
         SqlType::Int8 => Value::Int8(number!(i64)),
         SqlType::Float4 => Value::Float4(number!(f32)),
         SqlType::Float8 => Value::Float8(number!(f64)),
-        SqlType::Date => Value::Date(number!(i32)),
-        SqlType::Timestamp => Value::Timestamp(number!(i64)),
-        SqlType::Timestamptz => Value::Timestamptz(number!(i64)),
+        SqlType::Date => Value::Date(checked_date(number!(i32))?),
+        SqlType::Timestamp => Value::Timestamp(checked_timestamp(number!(i64))?),
+        SqlType::Timestamptz => Value::Timestamptz(checked_timestamp(number!(i64))?),
         SqlType::Oid | SqlType::Regclass | SqlType::Regtype | SqlType::Regproc => {
             Value::Oid(number!(u32))
         }

@@ -12,7 +12,10 @@ const FUNCTION_LINES_MAX: usize = 150;
 const LINE_CHARACTERS_MAX: usize = 160;
 
 /// Files whose length has a reason.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[(
+    "sql/functions/src/registry/function_table.rs",
+    "generated: one line a function of PostgreSQL's catalog",
+)];
 
 /// Checks all sizes.
 pub fn check(files: &[RustFile]) -> Vec<Violation> {

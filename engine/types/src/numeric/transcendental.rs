@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 /// Beyond three times this exponent of e an answer is refused or zero.
 const RESULT_SCALE_MAX: f64 = 2000.0;
-const LOG10_E: f64 = 0.434_294_481_903_252;
+const LOG10_E: f64 = core::f64::consts::LOG10_E;
 /// Base-10000 digits beyond the answer's scale.
 const GUARD_PLACES: usize = 6;
 

@@ -1,3 +1,5 @@
+//! Evaluation by hand: operators, three-valued logic, coding, and the bound on nesting.
+
 use super::{evaluate, evaluate_predicate};
 use crate::expr::{decode_expr, encode_expr};
 use crate::{CastKind, EvalContext, Expr, Test, resolve_operator};

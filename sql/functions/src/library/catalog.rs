@@ -23,19 +23,34 @@ outside! {
     "current_schemas": current_schemas;
     "current_setting": show_config_by_name show_config_by_name_missing_ok;
     "currval": currval_oid;
-    "has_any_column_privilege": has_any_column_privilege_id has_any_column_privilege_id_id has_any_column_privilege_id_name has_any_column_privilege_name has_any_column_privilege_name_id has_any_column_privilege_name_name;
-    "has_column_privilege": has_column_privilege_id_attnum has_column_privilege_id_id_attnum has_column_privilege_id_id_name has_column_privilege_id_name has_column_privilege_id_name_attnum has_column_privilege_id_name_name has_column_privilege_name_attnum has_column_privilege_name_id_attnum has_column_privilege_name_id_name has_column_privilege_name_name has_column_privilege_name_name_attnum has_column_privilege_name_name_name;
-    "has_database_privilege": has_database_privilege_id has_database_privilege_id_id has_database_privilege_id_name has_database_privilege_name has_database_privilege_name_id has_database_privilege_name_name;
-    "has_foreign_data_wrapper_privilege": has_foreign_data_wrapper_privilege_id has_foreign_data_wrapper_privilege_id_id has_foreign_data_wrapper_privilege_id_name has_foreign_data_wrapper_privilege_name has_foreign_data_wrapper_privilege_name_id has_foreign_data_wrapper_privilege_name_name;
-    "has_function_privilege": has_function_privilege_id has_function_privilege_id_id has_function_privilege_id_name has_function_privilege_name has_function_privilege_name_id has_function_privilege_name_name;
-    "has_language_privilege": has_language_privilege_id has_language_privilege_id_id has_language_privilege_id_name has_language_privilege_name has_language_privilege_name_id has_language_privilege_name_name;
+    "has_any_column_privilege": has_any_column_privilege_id has_any_column_privilege_id_id has_any_column_privilege_id_name
+        has_any_column_privilege_name has_any_column_privilege_name_id has_any_column_privilege_name_name;
+    "has_column_privilege": has_column_privilege_id_attnum has_column_privilege_id_id_attnum has_column_privilege_id_id_name
+        has_column_privilege_id_name has_column_privilege_id_name_attnum has_column_privilege_id_name_name has_column_privilege_name_attnum
+        has_column_privilege_name_id_attnum has_column_privilege_name_id_name has_column_privilege_name_name
+        has_column_privilege_name_name_attnum has_column_privilege_name_name_name;
+    "has_database_privilege": has_database_privilege_id has_database_privilege_id_id has_database_privilege_id_name
+        has_database_privilege_name has_database_privilege_name_id has_database_privilege_name_name;
+    "has_foreign_data_wrapper_privilege": has_foreign_data_wrapper_privilege_id has_foreign_data_wrapper_privilege_id_id
+        has_foreign_data_wrapper_privilege_id_name has_foreign_data_wrapper_privilege_name has_foreign_data_wrapper_privilege_name_id
+        has_foreign_data_wrapper_privilege_name_name;
+    "has_function_privilege": has_function_privilege_id has_function_privilege_id_id has_function_privilege_id_name
+        has_function_privilege_name has_function_privilege_name_id has_function_privilege_name_name;
+    "has_language_privilege": has_language_privilege_id has_language_privilege_id_id has_language_privilege_id_name
+        has_language_privilege_name has_language_privilege_name_id has_language_privilege_name_name;
     "has_parameter_privilege": has_parameter_privilege_id_name has_parameter_privilege_name has_parameter_privilege_name_name;
-    "has_schema_privilege": has_schema_privilege_id has_schema_privilege_id_id has_schema_privilege_id_name has_schema_privilege_name has_schema_privilege_name_id has_schema_privilege_name_name;
-    "has_sequence_privilege": has_sequence_privilege_id has_sequence_privilege_id_id has_sequence_privilege_id_name has_sequence_privilege_name has_sequence_privilege_name_id has_sequence_privilege_name_name;
-    "has_server_privilege": has_server_privilege_id has_server_privilege_id_id has_server_privilege_id_name has_server_privilege_name has_server_privilege_name_id has_server_privilege_name_name;
-    "has_table_privilege": has_table_privilege_id has_table_privilege_id_id has_table_privilege_id_name has_table_privilege_name has_table_privilege_name_id has_table_privilege_name_name;
-    "has_tablespace_privilege": has_tablespace_privilege_id has_tablespace_privilege_id_id has_tablespace_privilege_id_name has_tablespace_privilege_name has_tablespace_privilege_name_id has_tablespace_privilege_name_name;
-    "has_type_privilege": has_type_privilege_id has_type_privilege_id_id has_type_privilege_id_name has_type_privilege_name has_type_privilege_name_id has_type_privilege_name_name;
+    "has_schema_privilege": has_schema_privilege_id has_schema_privilege_id_id has_schema_privilege_id_name has_schema_privilege_name
+        has_schema_privilege_name_id has_schema_privilege_name_name;
+    "has_sequence_privilege": has_sequence_privilege_id has_sequence_privilege_id_id has_sequence_privilege_id_name
+        has_sequence_privilege_name has_sequence_privilege_name_id has_sequence_privilege_name_name;
+    "has_server_privilege": has_server_privilege_id has_server_privilege_id_id has_server_privilege_id_name has_server_privilege_name
+        has_server_privilege_name_id has_server_privilege_name_name;
+    "has_table_privilege": has_table_privilege_id has_table_privilege_id_id has_table_privilege_id_name has_table_privilege_name
+        has_table_privilege_name_id has_table_privilege_name_name;
+    "has_tablespace_privilege": has_tablespace_privilege_id has_tablespace_privilege_id_id has_tablespace_privilege_id_name
+        has_tablespace_privilege_name has_tablespace_privilege_name_id has_tablespace_privilege_name_name;
+    "has_type_privilege": has_type_privilege_id has_type_privilege_id_id has_type_privilege_id_name has_type_privilege_name
+        has_type_privilege_name_id has_type_privilege_name_name;
     "inet_client_port": inet_client_port;
     "inet_server_port": inet_server_port;
     "lastval": lastval;

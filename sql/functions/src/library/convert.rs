@@ -227,8 +227,9 @@ macro_rules! functions {
             $(let $argument: $rust = $crate::library::convert::FromValue::from_value($argument)?;)*
             let _ = surroundings;
             $(let $context = surroundings;)?
-            let answer = (move || -> Result<$returns, $crate::EvalError> { $body })();
-            answer.map($crate::library::convert::IntoValue::into_value)
+            // A closure, so that a body may leave early.
+            let body = move || -> Result<$returns, $crate::EvalError> { $body };
+            body().map($crate::library::convert::IntoValue::into_value)
         }
     )*};
 }

@@ -248,7 +248,7 @@ fn wall_against_instant(wall: i64, instant: i64, zone: &TimeZone) -> Ordering {
 
 /// The six comparisons and the btree one of two types, from their order.
 macro_rules! mixed {
-    ($($left:ident, $right:ident, $order:expr; $eq:ident $ne:ident $lt:ident $le:ident $gt:ident $ge:ident $cmp:ident;)*) => {$(
+    ($($left:ident, $right:ident, $order:ident: $eq:ident $ne:ident $lt:ident $le:ident $gt:ident $ge:ident $cmp:ident;)*) => {$(
         functions! {
             fn $eq[context](a: $left, b: $right) -> bool { Ok($order(a, b, context).is_eq()) }
             fn $ne[context](a: $left, b: $right) -> bool { Ok($order(a, b, context).is_ne()) }
@@ -288,12 +288,24 @@ fn timestamptz_timestamp_order(a: Timestamptz, b: Timestamp, context: Context<'_
 }
 
 mixed! {
-    Date, Timestamp, date_timestamp_order; date_eq_timestamp date_ne_timestamp date_lt_timestamp date_le_timestamp date_gt_timestamp date_ge_timestamp date_cmp_timestamp;
-    Timestamp, Date, timestamp_date_order; timestamp_eq_date timestamp_ne_date timestamp_lt_date timestamp_le_date timestamp_gt_date timestamp_ge_date timestamp_cmp_date;
-    Date, Timestamptz, date_timestamptz_order; date_eq_timestamptz date_ne_timestamptz date_lt_timestamptz date_le_timestamptz date_gt_timestamptz date_ge_timestamptz date_cmp_timestamptz;
-    Timestamptz, Date, timestamptz_date_order; timestamptz_eq_date timestamptz_ne_date timestamptz_lt_date timestamptz_le_date timestamptz_gt_date timestamptz_ge_date timestamptz_cmp_date;
-    Timestamp, Timestamptz, timestamp_timestamptz_order; timestamp_eq_timestamptz timestamp_ne_timestamptz timestamp_lt_timestamptz timestamp_le_timestamptz timestamp_gt_timestamptz timestamp_ge_timestamptz timestamp_cmp_timestamptz;
-    Timestamptz, Timestamp, timestamptz_timestamp_order; timestamptz_eq_timestamp timestamptz_ne_timestamp timestamptz_lt_timestamp timestamptz_le_timestamp timestamptz_gt_timestamp timestamptz_ge_timestamp timestamptz_cmp_timestamp;
+    Date, Timestamp, date_timestamp_order:
+        date_eq_timestamp date_ne_timestamp date_lt_timestamp date_le_timestamp date_gt_timestamp date_ge_timestamp
+        date_cmp_timestamp;
+    Timestamp, Date, timestamp_date_order:
+        timestamp_eq_date timestamp_ne_date timestamp_lt_date timestamp_le_date timestamp_gt_date timestamp_ge_date
+        timestamp_cmp_date;
+    Date, Timestamptz, date_timestamptz_order:
+        date_eq_timestamptz date_ne_timestamptz date_lt_timestamptz date_le_timestamptz date_gt_timestamptz date_ge_timestamptz
+        date_cmp_timestamptz;
+    Timestamptz, Date, timestamptz_date_order:
+        timestamptz_eq_date timestamptz_ne_date timestamptz_lt_date timestamptz_le_date timestamptz_gt_date timestamptz_ge_date
+        timestamptz_cmp_date;
+    Timestamp, Timestamptz, timestamp_timestamptz_order:
+        timestamp_eq_timestamptz timestamp_ne_timestamptz timestamp_lt_timestamptz timestamp_le_timestamptz
+        timestamp_gt_timestamptz timestamp_ge_timestamptz timestamp_cmp_timestamptz;
+    Timestamptz, Timestamp, timestamptz_timestamp_order:
+        timestamptz_eq_timestamp timestamptz_ne_timestamp timestamptz_lt_timestamp timestamptz_le_timestamp
+        timestamptz_gt_timestamp timestamptz_ge_timestamp timestamptz_cmp_timestamp;
 }
 
 functions! {

@@ -84,7 +84,7 @@ macro_rules! to_integers {
             fn $function(a: $from) -> $to {
                 let rounded = libm::rint(f64::from(a));
                 // Not the type's maximum: 2^63 is the first double beyond it.
-                if rounded.is_nan() || rounded < $low || rounded >= $high {
+                if !($low..$high).contains(&rounded) {
                     return Err(EvalError::out_of_range($name));
                 }
                 Ok(rounded as $to)

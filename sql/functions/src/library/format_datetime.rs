@@ -38,7 +38,7 @@ functions! {
             Some(seconds) => TimeZone::fixed(seconds).unwrap_or(TimeZone::UTC),
             None => context.settings.time_zone,
         };
-        from_local(found.micros(text)?, &zone).map(Timestamptz)
+        from_local(found.micros()?, &zone).map(Timestamptz)
     }
     fn to_date(text: &str, format: &str) -> Date { read::read(text, format)?.date(text).map(Date) }
 }

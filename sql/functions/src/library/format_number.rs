@@ -233,7 +233,7 @@ fn lay_out(template: &Template, mut digits: Digits, decimals: usize) -> String {
         out: String::new(),
     };
     let mut place = 0;
-    for (position, item) in template.items.iter().enumerate() {
+    for item in &template.items {
         match item {
             Item::Nine | Item::Zero => {
                 layout.digit(place, *item == Item::Zero);
@@ -248,7 +248,7 @@ fn lay_out(template: &Template, mut digits: Digits, decimals: usize) -> String {
                     layout.trailing_sign();
                 }
             }
-            _ => layout.other(position, item),
+            _ => layout.other(item),
         }
     }
     layout.out
@@ -349,7 +349,7 @@ impl Layout<'_> {
         self.inside = false;
     }
 
-    fn other(&mut self, _position: usize, item: &Item) {
+    fn other(&mut self, item: &Item) {
         let negative = self.digits.negative;
         match item {
             Item::Comma => {
@@ -375,14 +375,12 @@ impl Layout<'_> {
                 }
             }
             Item::SignHere => self.out.push(self.sign()),
-            Item::Ordinal { upper } => {
-                if !self.hashes && !negative && !self.template.point {
-                    let suffix = ordinal(&self.digits.whole);
-                    if *upper {
-                        self.out.push_str(&suffix.to_ascii_uppercase());
-                    } else {
-                        self.out.push_str(suffix);
-                    }
+            Item::Ordinal { upper } if !self.hashes && !negative && !self.template.point => {
+                let suffix = ordinal(&self.digits.whole);
+                if *upper {
+                    self.out.push_str(&suffix.to_ascii_uppercase());
+                } else {
+                    self.out.push_str(suffix);
                 }
             }
             Item::Literal(character) => self.out.push(*character),

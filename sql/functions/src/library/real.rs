@@ -10,7 +10,7 @@ struct Pair {
     low: f64,
 }
 
-const LN_2: Pair = Pair { high: 6.931471805599453e-1, low: 2.3190468138462996e-17 };
+const LN_2: Pair = Pair { high: core::f64::consts::LN_2, low: 2.3190468138462996e-17 };
 
 fn two_sum(a: f64, b: f64) -> Pair {
     let high = a + b;
@@ -138,9 +138,9 @@ pub(super) fn log10(x: f64) -> f64 {
         return libm::log10(x);
     }
     // The C library splits off the power of two and multiplies; its last digit is reproduced rather than the exact one.
-    const LOG10_2_HIGH: f64 = 3.010_299_956_636_117_713_06e-1;
-    const LOG10_2_LOW: f64 = 3.694_239_077_158_930_786_16e-13;
-    const LOG10_E: f64 = 4.342_944_819_032_518_166_68e-1;
+    const LOG10_2_HIGH: f64 = 3.010_299_956_636_117_7e-1;
+    const LOG10_2_LOW: f64 = 3.694_239_077_158_931e-13;
+    use core::f64::consts::LOG10_E;
     let (mantissa, exponent) = libm::frexp(x);
     let exponent = exponent - 1;
     let below_one = exponent < 0;
@@ -176,7 +176,7 @@ pub(super) fn cbrt(x: f64) -> f64 {
 
 /// π/2 in four parts, so that a large argument keeps its digits.
 const HALF_PI: [f64; 4] = [
-    1.570_796_326_794_896_6,
+    core::f64::consts::FRAC_PI_2,
     6.123_233_995_736_766e-17,
     -1.497_384_904_859_16e-33,
     4.320_574_262_296_449e-50,

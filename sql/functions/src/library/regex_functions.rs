@@ -261,7 +261,6 @@ fn count(text: &str, pattern: &str, start: i32, letters: &str) -> Result<i32, Ev
     Ok(all_matches(&regex, &characters(text), start - 1).len() as i32)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the SQL function has that many")]
 fn instr(
     text: &str,
     pattern: &str,

@@ -36,7 +36,7 @@ def library():
         if path.name in ("convert.rs", "real.rs", "regex.rs", "tests.rs") or path.parent.name in ("regex", "format_datetime", "format_number"):
             continue
         module = "::".join(path.relative_to(ROOT / "library").with_suffix("").parts)
-        block, oids, declared, depth = None, None, None, 0
+        block, oids, declared, row = None, None, None, ""
         for line in path.read_text().splitlines():
             match = re.match(r"\s*// pg_proc ([\d, ]+)$", line)
             if match:
@@ -69,8 +69,10 @@ def library():
                 else:
                     found[name] = target
                 oids = declared = None
-            elif block == "list":
-                match = re.match(r"    .*[:;] ([\w ]+);$", line)
+            elif block == "list" and not line.lstrip().startswith("//"):
+                # A row may go over lines; it ends with a semicolon, and its names stand after the last colon or semicolon before.
+                row += " " + line.strip()
+                match = re.match(r".*[:;] ([\w ]+);$", row)
                 if match:
                     for word in match.group(1).split():
                         if oids:
@@ -78,6 +80,10 @@ def library():
                         else:
                             found[word] = f"{module}::{word}"
                     oids = None
+                if row.endswith(";"):
+                    row = ""
+            if block != "list":
+                row = ""
     return found, by_oid, own
 
 def write(path, lines):
@@ -136,7 +142,12 @@ def functions():
              "    FunctionDefinition { id, name, arguments, variadic, returns, nulls, volatility, evaluate }",
              "}", "", "#[rustfmt::skip]", f"pub(super) static FUNCTIONS: [FunctionDefinition; {len(rows)}] = ["]
     for name, oid, types, variadic, result, strict, volatility, target in rows:
-        lines.append(f'    f({oid}, "{name}", &[{", ".join(types)}], {str(variadic).lower()}, {result}, {"S" if strict else "C"}, {volatility}, {target}),')
+        line = f'    f({oid}, "{name}", &[{", ".join(types)}], {str(variadic).lower()}, {result}, {"S" if strict else "C"}, {volatility}, {target}),'
+        if len(line) > 160:
+            at = line.index("], ") + 2
+            lines += [line[:at], "       " + line[at:]]
+        else:
+            lines.append(line)
     lines.append("];")
     write("registry/function_table.rs", lines)
     return seen

@@ -322,11 +322,8 @@ fn push_numeric_field(
         Field::Week => number(out, (time.day_of_year - 1) / 7 + 1, 2),
         Field::IsoWeek => number(out, i64::from(date().iso_week().1), 2),
         Field::WeekOfMonth => out.push_str(&format!("{}", (time.day - 1) / 7 + 1)),
-        Field::Quarter => {
-            if time.month != 0 {
-                out.push_str(&format!("{}", (time.month - 1) / 3 + 1));
-            }
-        }
+        Field::Quarter if time.month == 0 => {}
+        Field::Quarter => out.push_str(&format!("{}", (time.month - 1) / 3 + 1)),
         Field::Century => {
             let century = if time.is_interval() {
                 time.year / 100

@@ -13,7 +13,6 @@ use types::datetime::{
     DateParts, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND,
     date_in_range, days_in_month, timestamp_in_range,
 };
-use types::time_zone::abbreviation_offset;
 
 /// What was read, checked.
 pub(super) struct Found {
@@ -24,7 +23,7 @@ pub(super) struct Found {
 
 impl Found {
     /// The wall clock.
-    pub(super) fn micros(&self, _text: &str) -> Result<i64, EvalError> {
+    pub(super) fn micros(&self) -> Result<i64, EvalError> {
         self.days
             .checked_mul(MICROS_PER_DAY)
             .and_then(|start| start.checked_add(self.time))
@@ -177,7 +176,7 @@ impl Reader<'_> {
         let limited = fill && next_is_number && most != usize::MAX;
         let sign = usize::from(self.rest.starts_with(['+', '-']));
         let digits = self.rest.bytes().skip(sign).take_while(u8::is_ascii_digit).count();
-        let most = if limited { most.saturating_sub(0) } else { usize::MAX };
+        let most = if limited { most } else { usize::MAX };
         let used = if limited { (sign + digits).min(most) } else { sign + digits };
         let taken = &self.rest[..used];
         if limited && used < most && self.rest.len() >= used && digits > 0 {
@@ -258,21 +257,6 @@ impl Reader<'_> {
         }
     }
 
-    fn zone_of_abbreviation(&mut self) -> Result<(), EvalError> {
-        self.skip_blanks();
-        let letters = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let word = self.rest[..letters].to_ascii_lowercase();
-        let unsupported = || {
-            EvalError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "formatting field \"TZ\" is only supported in to_char",
-            )
-        };
-        let seconds = abbreviation_offset(&word).ok_or_else(unsupported)?;
-        let _ = seconds;
-        Err(unsupported())
-    }
-
     fn pattern(
         &mut self,
         field: Field,
@@ -319,11 +303,11 @@ impl Reader<'_> {
                 let day = self.name(&DAYS, Some(3), "DY")?;
                 return set(&mut self.fields.day_of_week, day, "DY");
             }
-            Field::Zone => return self.zone_of_abbreviation(),
-            Field::Offset => {
+            Field::Zone | Field::Offset => {
+                let name = if field == Field::Zone { "TZ" } else { "OF" };
                 return Err(EvalError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,
-                    "formatting field \"OF\" is only supported in to_char",
+                    format!("formatting field \"{name}\" is only supported in to_char"),
                 ));
             }
             Field::ZoneHour => {

@@ -191,7 +191,11 @@ impl Template {
         match word {
             Word::Item(item @ (Item::Nine | Item::Zero)) => {
                 if self.bracket {
-                    return Err(refuse("\"9\" must be ahead of \"PR\"").into_zero(item));
+                    return Err(refuse(if item == Item::Zero {
+                        "\"0\" must be ahead of \"PR\""
+                    } else {
+                        "\"9\" must be ahead of \"PR\""
+                    }));
                 }
                 self.digit(item);
             }
@@ -314,19 +318,5 @@ impl Template {
             _ => {}
         }
         Ok(())
-    }
-}
-
-trait IntoZero {
-    /// The same message about the digit that was used.
-    fn into_zero(self, item: Item) -> EvalError;
-}
-
-impl IntoZero for EvalError {
-    fn into_zero(self, item: Item) -> EvalError {
-        if item == Item::Zero {
-            return refuse("\"0\" must be ahead of \"PR\"");
-        }
-        self
     }
 }

@@ -1,3 +1,5 @@
+//! The documentation's examples, patterns that are slow elsewhere, and patterns that are none.
+
 use super::{Options, Regex, characters, slice};
 
 fn groups(pattern: &str, text: &str) -> Option<Vec<String>> {
