@@ -229,7 +229,8 @@ impl SealedFiles {
         }
     }
 
-    /// A key that stands in more than one of the files of a table. Blocking: for a background thread. Reads nothing where no two files hold keys in the same place.
+    /// A key that stands in more than one of the files of a table. Blocking: for a background thread. Reads nothing where no two files hold keys in
+    /// the same place.
     ///
     /// # Errors
     /// [`SealError::Duplicate`], or why a file could not be read.

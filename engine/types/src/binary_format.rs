@@ -138,7 +138,8 @@ fn checked_timestamp(micros: i64) -> Result<i64, ValueError> {
 /// Reads a value.
 ///
 /// # Errors
-/// 22P03 for bytes that are no value of the type, 22008 for times beyond PostgreSQL's calendar, 22021 for text that is not UTF-8 or holds a zero byte, 0A000 for types that cannot be sent.
+/// 22P03 for bytes that are no value of the type, 22008 for times beyond PostgreSQL's calendar, 22021 for text that is not UTF-8 or holds a zero
+/// byte, 0A000 for types that cannot be sent.
 pub fn receive(bytes: &[u8], sql_type: SqlType) -> Result<Value, ValueError> {
     macro_rules! number {
         ($raw:ty) => {

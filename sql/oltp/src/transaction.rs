@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Every row that influenced what the client was shown is in `seen` with what was shown of it, or inside a range of `ranges`.
 //! - A buffered row knows the row of the snapshot under it (`before`), so that index entries are moved without another read.
-//! - A deferred row has shown the client nothing but its existence. Whatever could show more calls [`Transaction::rows`] first, which turns it into an ordinary one.
+//! - A deferred row has shown the client nothing but its existence. Whatever could show more calls [`Transaction::rows`] first, which turns it into
+//!   an ordinary one.
 //!
 //! Cost of COMMIT: one footprint entry for each row seen or written, one record.
 

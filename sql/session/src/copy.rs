@@ -1,6 +1,7 @@
 //! COPY: bytes of the client to rows, and rows to bytes.
 //!
-//! [`CopyParser`] is a function from bytes to stored rows, so it runs on the session's core for the first rows and on background cores for the rest: a COPY that stays
+//! [`CopyParser`] is a function from bytes to stored rows, so it runs on the session's core for the first rows and on background cores for the rest:
+//! a COPY that stays
 //! within what a transaction buffers is an ordinary transaction; a larger one goes over to sealed table files ([`crate::node::BulkLoad`]).
 
 use std::sync::Arc;

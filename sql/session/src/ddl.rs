@@ -1,4 +1,5 @@
-//! Changes of the schema. They are rows of the system table, written by the same transactions as all other rows; a block sees its own changes through an overlay.
+//! Changes of the schema. They are rows of the system table, written by the same transactions as all other rows; a block sees its own changes through
+//! an overlay.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

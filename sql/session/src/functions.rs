@@ -1,7 +1,9 @@
 //! What SQL functions may ask of a session: the catalog, its settings, its sequences, the clock and random numbers.
 //!
-//! [`SessionFunctions`] is a picture that any core may hold. [`SessionContext`] adds what only the session's own core can do: sequences. `nextval` cannot wait in the
-//! middle of an evaluation, so it fails with a mark when its numbers have run out; the session then reserves more and evaluates the row again, and calls that had
+//! [`SessionFunctions`] is a picture that any core may hold. [`SessionContext`] adds what only the session's own core can do: sequences. `nextval`
+//! cannot wait in the
+//! middle of an evaluation, so it fails with a mark when its numbers have run out; the session then reserves more and evaluates the row again, and
+//! calls that had
 //! succeeded before give the same numbers again ([`SequenceCache`]).
 
 use std::cell::RefCell;

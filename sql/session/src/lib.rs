@@ -1,4 +1,5 @@
-//! One client's conversation: prepared statements, portals, BEGIN and COMMIT, settings. It knows no socket and no analytics engine; the composition root passes both in.
+//! One client's conversation: prepared statements, portals, BEGIN and COMMIT, settings. It knows no socket and no analytics engine; the composition
+//! root passes both in.
 
 pub mod analytics;
 mod block;

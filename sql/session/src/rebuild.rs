@@ -1,4 +1,5 @@
-//! Rows that a change of the schema makes: of CREATE TABLE AS, of a table that is built anew (ADD PRIMARY KEY), of a new index, and checks of rows that are there.
+//! Rows that a change of the schema makes: of CREATE TABLE AS, of a table that is built anew (ADD PRIMARY KEY), of a new index, and checks of rows
+//! that are there.
 
 use std::sync::Arc;
 

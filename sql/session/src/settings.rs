@@ -1,6 +1,7 @@
 //! `SET`, `SHOW`, `RESET`: what a session may change, what it may only read, and what happens to it at the end of a transaction.
 //!
-//! A value outside what we can keep is refused (22023), never taken and ignored: `client_encoding` knows `UTF8` only, `DateStyle` knows ISO only. A setting whose every
+//! A value outside what we can keep is refused (22023), never taken and ignored: `client_encoding` knows `UTF8` only, `DateStyle` knows ISO only. A
+//! setting whose every
 //! value keeps the same promise here (`row_security`, `check_function_bodies`, …) is accepted because drivers and dumps send it; `docs/sql.md` lists those.
 //! Source: PostgreSQL 15, chapter 20 and the page of `SET`.
 

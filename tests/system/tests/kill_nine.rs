@@ -32,7 +32,7 @@ fn every_acknowledged_insert_survives() {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the load generator starts");
-            std::thread::sleep(Duration::from_millis(1_500));
+            std::thread::sleep(Duration::from_secs(4));
             server.kill();
             let output = load.wait_with_output().expect("the load generator ends");
             let report: serde_json::Value =

@@ -1,6 +1,7 @@
 //! Settings of a node: from the command line, a file and the environment, validated once.
 //!
-//! Node settings may differ between nodes of a cluster (addresses, cores, memory); cluster settings must agree and are fixed when the data directory is made (slices).
+//! Node settings may differ between nodes of a cluster (addresses, cores, memory); cluster settings must agree and are fixed when the data directory
+//! is made (slices).
 //! The command line goes before the file, the file before defaults.
 
 use std::fs;
@@ -117,7 +118,8 @@ impl NodeSettings {
 
     /// How memory is shared out: (storage of each shard, analytics of the node).
     ///
-    /// A fifth stays with the process itself: code, connections, allocator slack. Of the rest, analytics gets two fifths, and the shards share three fifths between block
+    /// A fifth stays with the process itself: code, connections, allocator slack. Of the rest, analytics gets two fifths, and the shards share three
+    /// fifths between block
     /// caches and memtables (one active and the frozen ones).
     pub fn storage_options(&self, shards: u16) -> StorageOptions {
         let mut options = StorageOptions::default();

@@ -1,7 +1,9 @@
 //! The built-in load generator: closed loop for "how much", open loop for "how fast at this rate".
 //!
-//! Open loop: every client's arrivals are drawn before the run (Poisson), and a latency counts from the **scheduled** arrival, so that a stall is charged to all
-//! who would have come during it (no coordinated omission). A run whose generator was itself late (p99.9 of late sends above [`LATE_SEND_MICROS_MAX`]) is void and
+//! Open loop: every client's arrivals are drawn before the run (Poisson), and a latency counts from the **scheduled** arrival, so that a stall is
+//! charged to all
+//! who would have come during it (no coordinated omission). A run whose generator was itself late (p99.9 of late sends above
+//! [`LATE_SEND_MICROS_MAX`]) is void and
 //! says so. One thread and one connection a client.
 
 pub mod report;

@@ -1,7 +1,9 @@
 //! One node: a shard on each core, sessions on all of them, analytics on the rest.
 //!
-//! Start: take the directory, recover it on the first core, start a tree and a shard on each, read the catalog, listen. Stop: no new connections, sessions end at their
-//! next idle moment, logs become durable, the process ends with 0. A shard that fails ends the process: what it acknowledged is durable, what it did not is unknown.
+//! Start: take the directory, recover it on the first core, start a tree and a shard on each, read the catalog, listen. Stop: no new connections,
+//! sessions end at their
+//! next idle moment, logs become durable, the process ends with 0. A shard that fails ends the process: what it acknowledged is durable, what it did
+//! not is unknown.
 
 mod boot;
 pub mod core;

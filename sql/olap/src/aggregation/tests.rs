@@ -64,8 +64,7 @@ fn in_halves(call: &Arc<Call>, rows: &[Vec<Value>]) -> Answer {
 fn expected(call: &Arc<Call>, id: AggregateId, rows: &[Vec<Value>]) -> Answer {
     let definition = id.definition().expect("an aggregate of the library");
     let context = context();
-    let mut states: Vec<_> =
-        (0..GROUPS).map(|_| definition.new_state(&call.arguments)).collect();
+    let mut states: Vec<_> = (0..GROUPS).map(|_| definition.new_state(&call.arguments)).collect();
     for (at, row) in rows.iter().enumerate() {
         let arguments: Vec<&Value> = row.iter().collect();
         states[at % GROUPS].accumulate(&arguments, &context.borrow())?;
@@ -125,7 +124,10 @@ fn every_aggregate_over_every_type() {
                 let wanted = expected(&call, definition.id, &rows);
                 let found = direct(&call, &rows);
                 let name = definition.name;
-                assert!(same(&found, &wanted), "{name}{types:?} of {rows:?}: {found:?}, {wanted:?}");
+                assert!(
+                    same(&found, &wanted),
+                    "{name}{types:?} of {rows:?}: {found:?}, {wanted:?}"
+                );
                 let float = types.contains(&SqlType::Float4) || types.contains(&SqlType::Float8);
                 if float && rows.len() > 7 {
                     continue;

@@ -28,12 +28,30 @@ pub(crate) fn corners(sql_type: SqlType) -> Vec<Value> {
             &["0", "-0", "1.5", "-1.5", "3.4028235e38", "1e-45", "NaN", "Infinity", "-Infinity"]
         }
         SqlType::Float8 => &[
-            "0", "-0", "1.5", "-1.5", "1.7976931348623157e308", "5e-324", "NaN", "Infinity",
-            "-Infinity", "2147483647.5", "1e200",
+            "0",
+            "-0",
+            "1.5",
+            "-1.5",
+            "1.7976931348623157e308",
+            "5e-324",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "2147483647.5",
+            "1e200",
         ],
         SqlType::Numeric => &[
-            "0", "0.00", "1.5", "1.50", "-1.5", "99999999999999999999.99", "-0.0001", "NaN",
-            "2147483648", "1e30", "Infinity",
+            "0",
+            "0.00",
+            "1.5",
+            "1.50",
+            "-1.5",
+            "99999999999999999999.99",
+            "-0.0001",
+            "NaN",
+            "2147483648",
+            "1e30",
+            "Infinity",
         ],
         SqlType::Text | SqlType::Varchar | SqlType::Name => {
             &["", "a", "A", "abc", "a%", "longer than twelve bytes", "é", "12", "a "]
@@ -42,15 +60,24 @@ pub(crate) fn corners(sql_type: SqlType) -> Vec<Value> {
         SqlType::Char => &["", "a", "z"],
         SqlType::Bytea => &["\\x", "\\x00", "\\x0001", "\\xff", "\\x61626364656667686970717273"],
         SqlType::Date => &["2000-01-01", "1999-12-31", "2024-02-29", "infinity", "-infinity"],
-        SqlType::Timestamp => {
-            &["2000-01-01 00:00:00", "1999-12-31 23:59:59.999999", "2024-02-29 12:00:00", "infinity"]
-        }
+        SqlType::Timestamp => &[
+            "2000-01-01 00:00:00",
+            "1999-12-31 23:59:59.999999",
+            "2024-02-29 12:00:00",
+            "infinity",
+        ],
         SqlType::Timestamptz => {
             &["2000-01-01 00:00:00+00", "2024-02-29 12:00:00+00", "-infinity", "infinity"]
         }
-        SqlType::Interval => {
-            &["0", "1 day", "24:00:00", "1 mon", "30 days", "-1 mon 1 day 00:00:01", "178000000 years"]
-        }
+        SqlType::Interval => &[
+            "0",
+            "1 day",
+            "24:00:00",
+            "1 mon",
+            "30 days",
+            "-1 mon 1 day 00:00:01",
+            "178000000 years",
+        ],
         SqlType::Uuid => {
             &["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"]
         }
@@ -157,10 +184,8 @@ fn call(function: FunctionId, arguments: Vec<Expr>, output: SqlType) -> Expr {
 fn check_pair(function: FunctionId, left: SqlType, right: SqlType, output: SqlType) {
     let context = context();
     let (lefts, rights) = (corners(left), corners(right));
-    let rows: Vec<Vec<Value>> = lefts
-        .iter()
-        .flat_map(|a| rights.iter().map(move |b| vec![a.clone(), b.clone()]))
-        .collect();
+    let rows: Vec<Vec<Value>> =
+        lefts.iter().flat_map(|a| rights.iter().map(move |b| vec![a.clone(), b.clone()])).collect();
     let columns = call(function, vec![column(0, left), column(1, right)], output);
     agree(&columns, &[left, right], &rows, &context);
     for value in &rights {

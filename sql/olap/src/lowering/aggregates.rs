@@ -1,6 +1,7 @@
 //! Grouping.
 //!
-//! Groups are made by keys ([`crate::sort_key`]); where a key is not the value itself, the group shows its first row's value. Each grouping set is a grouping of
+//! Groups are made by keys ([`crate::sort_key`]); where a key is not the value itself, the group shows its first row's value. Each grouping set is a
+//! grouping of
 //! its own, and the answer is all of them. With a domain, a grouping without keys has a row for every element of it, groups or none.
 
 use std::sync::Arc;

@@ -129,10 +129,9 @@ impl MatchIf {
     fn conditions(self, comparisons: Vec<Expr>) -> Vec<Expr> {
         match self {
             MatchIf::AllTrue => comparisons,
-            MatchIf::NoneTrue => vec![Expr::Test {
-                test: Test::NotTrue,
-                argument: Box::new(Expr::Or(comparisons)),
-            }],
+            MatchIf::NoneTrue => {
+                vec![Expr::Test { test: Test::NotTrue, argument: Box::new(Expr::Or(comparisons)) }]
+            }
             MatchIf::NoneFalse => vec![Expr::Test {
                 test: Test::NotFalse,
                 argument: Box::new(Expr::And(comparisons)),

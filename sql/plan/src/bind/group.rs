@@ -1,7 +1,8 @@
 //! GROUP BY: what the keys are, and how expressions over the rows of FROM become expressions over groups.
 //!
 //! Until here a result of an aggregate is a column with a marked index. The row of a group is: keys, results of aggregates, GROUPING values. A column of
-//! FROM that is no key is an error, unless its table's primary key is among the keys: then the value is the same in all rows of the group, and it becomes a key.
+//! FROM that is no key is an error, unless its table's primary key is among the keys: then the value is the same in all rows of the group, and it
+//! becomes a key.
 
 use super::Binder;
 use super::query::ordinal;

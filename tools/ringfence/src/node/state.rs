@@ -1,4 +1,5 @@
-//! What the cores of a node share: the catalog's newest picture, their addresses, counters. Touched on changes of the schema and at start, never by a statement's data.
+//! What the cores of a node share: the catalog's newest picture, their addresses, counters. Touched on changes of the schema and at start, never by a
+//! statement's data.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

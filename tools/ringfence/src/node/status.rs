@@ -1,6 +1,7 @@
 //! What a node tells about itself: the ready line, `/metrics`, `/healthz`, `/readyz`, and the computed tables about the node.
 //!
-//! The HTTP side is one thread that answers one short request after the other; it reads numbers that the cores refresh once a second and never asks a core for anything.
+//! The HTTP side is one thread that answers one short request after the other; it reads numbers that the cores refresh once a second and never asks a
+//! core for anything.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
