@@ -319,6 +319,3 @@ fn drop_indexes(indexes: &[(TableId, TableId)], catalog: &Catalog, outcome: &mut
         .changes
         .extend(tables.into_iter().map(|table| CatalogChange::PutTable(Arc::new(table))));
 }
-
-#[cfg(test)]
-mod tests;

@@ -238,6 +238,3 @@ fn range(
     }
     (range, used)
 }
-
-#[cfg(test)]
-mod tests;

@@ -128,13 +128,11 @@ fn catalog() -> Catalog {
 /// What the binder still answers. A line goes when what it names is built; none may come.
 const NOT_BOUND_YET: &[&str] = &[
     "function acldefault",
-    "function array_agg",
     "function pg_get_function_sqlbody",
     "function pg_options_to_table",
     "function pg_partition_tree",
     "function pg_tablespace_size",
     "function pg_timezone_names",
-    "function string_agg",
     "function ts_token_type",
     "type \"int4range\"",
     "type \"pg_catalog.trigger\"",
@@ -151,6 +149,7 @@ fn every_query_binds() {
     let mut made = Catalog::initial();
     let mut next_id = 20_000;
     let mut failures = Vec::new();
+    let mut stale: Vec<&str> = NOT_BOUND_YET.to_vec();
     for (name, text) in &statements {
         let Ok(parsed) = plan::parse::parse(text) else { continue };
         let initial = name.starts_with("pgbench_init");
@@ -170,9 +169,12 @@ fn every_query_binds() {
                     made = made.apply(SchemaVersion(u64::from(next_id)), &outcome.changes);
                 }
             }
-            Err(error) if NOT_BOUND_YET.iter().any(|known| error.message.starts_with(known)) => {}
+            Err(error) if NOT_BOUND_YET.iter().any(|known| error.message.starts_with(known)) => {
+                stale.retain(|known| !error.message.starts_with(known));
+            }
             Err(error) => failures.push(format!("{name}: {error}")),
         }
     }
     assert!(failures.is_empty(), "{} of {}: {failures:#?}", failures.len(), statements.len());
+    assert!(stale.is_empty(), "these bind now: {stale:?}");
 }

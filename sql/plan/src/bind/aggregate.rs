@@ -70,6 +70,15 @@ impl Binder<'_> {
                 return Err(PlanError::at(state, position as usize, message));
             }
         }
+        let mut arguments = arguments;
+        if name == "array_agg"
+            && let [(argument, place)] = arguments.as_mut_slice()
+            && argument.sql_type().is_string()
+        {
+            // There is one array of strings.
+            let taken = core::mem::replace(argument, Expr::And(Vec::new()));
+            *argument = self.operand(taken, SqlType::Text, *place)?;
+        }
         let types: Vec<SqlType> = arguments.iter().map(|(one, _)| one.sql_type()).collect();
         let found = resolve_aggregate(name, &types)
             .map_err(|error| Box::<PlanError>::from(error).or_at(position as usize))?;

@@ -1,1 +1,0 @@
-//! Changes of the schema, from their text.

@@ -1,1 +1,0 @@
-//! Access paths of conditions.
