@@ -85,7 +85,7 @@ impl<'a> TableFileWriter<'a> {
             path,
             handle,
             builder: Some(TableBuilder::new(*options, shape)),
-            buffer: AlignedBuf::with_capacity(WRITE_BYTES),
+            buffer: AlignedBuf::with_capacity(BLOCK_BYTES),
             written: 0,
             slices: None,
         })

@@ -258,8 +258,8 @@ impl Disk for SimDisk {
                 (change, coverage)
             };
             machine.schedule_device(move |machine| {
-                let zeroes = vec![0; bytes.0 as usize];
-                if let Err(error) = machine.write(&file, offset.0, &zeroes, Some(change)) {
+                let written = machine.write_zeroes(&file, offset.0, bytes.0, change);
+                if let Err(error) = written {
                     return complete(machine, completer, Err(error), vec![change]);
                 }
                 machine.schedule_device(move |machine| {

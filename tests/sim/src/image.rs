@@ -68,14 +68,18 @@ impl FileState {
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8], change: ChangeId) {
         let first = offset as usize / BLOCK_BYTES;
         for (index, chunk) in bytes.chunks_exact(BLOCK_BYTES).enumerate() {
-            let zero = chunk.iter().all(|byte| *byte == 0);
-            let block = match zero {
-                true => zero_block(),
-                false => Arc::new(Block::try_from(chunk).expect("chunks are whole blocks")),
-            };
+            let block = Arc::new(Block::try_from(chunk).expect("chunks are whole blocks"));
             self.set_block(first + index, block, change);
         }
         self.grow_to(offset + bytes.len() as u64, change);
+    }
+
+    pub(crate) fn write_zeroes(&mut self, offset: u64, bytes: u64, change: ChangeId) {
+        let first = offset as usize / BLOCK_BYTES;
+        for number in first..first + bytes as usize / BLOCK_BYTES {
+            self.set_block(number, zero_block(), change);
+        }
+        self.grow_to(offset + bytes, change);
     }
 
     fn grow_to(&mut self, end: u64, change: ChangeId) {

@@ -263,13 +263,39 @@ impl Machine {
     ) -> Result<(), DiskError> {
         platform::assert_direct(ByteOffset(offset), bytes.len());
         let mut state = self.lock();
-        state.check(DiskOperation::Write, file.path(), offset)?;
-        let grows = (offset + bytes.len() as u64).saturating_sub(state.disk.file(file.raw()).bytes);
-        self.check_space(&state, grows, (DiskOperation::Write, file.path(), offset))?;
+        self.begin_write(&mut state, (file, DiskOperation::Write), offset, bytes.len() as u64)?;
         state.disk_event(DiskOperation::Write, offset ^ u64::from(checksum(bytes)))?;
         let change = change.unwrap_or_else(|| state.number_change());
         state.disk.file_mut(file.raw()).write(offset, bytes, change);
         Ok(())
+    }
+
+    pub(crate) fn write_zeroes(
+        &self,
+        file: &FileHandle,
+        offset: u64,
+        bytes: u64,
+        change: ChangeId,
+    ) -> Result<(), DiskError> {
+        platform::assert_direct(ByteOffset(offset), bytes as usize);
+        let mut state = self.lock();
+        self.begin_write(&mut state, (file, DiskOperation::Allocate), offset, bytes)?;
+        state.disk_event(DiskOperation::Allocate, offset)?;
+        state.disk.file_mut(file.raw()).write_zeroes(offset, bytes, change);
+        Ok(())
+    }
+
+    /// Whether the device takes a write, and has room for it.
+    fn begin_write(
+        &self,
+        state: &mut State,
+        (file, operation): (&FileHandle, DiskOperation),
+        offset: u64,
+        bytes: u64,
+    ) -> Result<(), DiskError> {
+        state.check(operation, file.path(), offset)?;
+        let grows = (offset + bytes).saturating_sub(state.disk.file(file.raw()).bytes);
+        self.check_space(state, grows, (operation, file.path(), offset))
     }
 
     fn check_space(
