@@ -10,7 +10,7 @@ use storage::{LogPosition, RangeLookup, RangeRead, RowVersion};
 use types::prng::Prng;
 use types::{LogId, SliceId, TableId, Timestamp};
 
-use crate::model::{Key, Model, TableState};
+use crate::model::{Key, Model, TableState, Transaction};
 use crate::node::{KEYS, Node, at, key_of, slice_of, slices, values_of};
 use crate::rows::rows_of;
 
@@ -38,7 +38,7 @@ pub async fn settle(node: &Node, model: &mut Model) {
             let all = there == present.len();
             assert!(
                 all,
-                "lost: acknowledged at {} in log {log} at {position}: {present:?}, {:?}",
+                "acknowledged at {} in log {log} at {position} and lost: {present:?}, {:?}",
                 transaction.at, node.report
             );
         }
@@ -52,6 +52,8 @@ pub async fn settle(node: &Node, model: &mut Model) {
             continue;
         }
         assert_eq!(there, 0, "the record at {} survives in part: {present:?}", transaction.at);
+        let made = transaction.makes.map(|table| model.state(table));
+        assert_ne!(made, Some(TableState::Live), "a table came without its rows");
         lost.insert(transaction.at);
         let from = lost_from.entry(log).or_insert(position);
         *from = (*from).min(position);
@@ -76,7 +78,11 @@ fn settle_tables(node: &Node, model: &mut Model) {
             .collect();
         assert!(layouts.iter().all(|other| *other == layouts[0]), "table {id}: {layouts:?}");
         match (table.state, layouts[0]) {
-            (TableState::Defining, None) => gone.push(*id),
+            (TableState::Defining, None) => {
+                let told = |other: &Transaction| other.acknowledged && other.makes == Some(*id);
+                assert!(!model.transactions.iter().any(told), "table {id} is lost with its rows");
+                gone.push(*id);
+            }
             (TableState::Dropping | TableState::Dropped, None) => table.state = TableState::Dropped,
             (TableState::Defining | TableState::Live | TableState::Dropping, Some(columns)) => {
                 table.state = TableState::Live;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use platform::{ChannelReceiver, ChannelSender, JobClass, SchedulingClass, TrySendError, channel};
-use storage::sealed::{SealedFiles, SealedRow, seal};
+use storage::sealed::{SealBatch, SealedFiles, seal};
 use storage::{LogAddress, Publication, StorageError, StorageErrorKind, Tree, WriteBatchBuilder};
 use types::prng::Prng;
 use types::{ShardId, SliceId, TableId};
@@ -36,6 +36,8 @@ enum Parcel {
     End,
 }
 
+/// Tables at one time.
+const TABLES_MAX: usize = 4;
 /// Parcels that a courier may have before it; more than a workload makes.
 const PARCELS_MAX: usize = 4096;
 
@@ -104,16 +106,26 @@ async fn courier(
             }
             Parcel::Publication { address, publication, sealed, clock } => {
                 give_up(tree.wait_durable(address.position).await)?;
-                let files = sealed.table_files();
-                for (shard, _) in &publication.files {
-                    let tree = &node.trees[shard.index()];
-                    give_up(tree.publish(address, &publication, &files).await)?;
+                for other in node.trees.iter().filter(|other| other.shard() != shard) {
+                    other.receive_publication(address, &publication).expect("the batch is whole");
                 }
-                clock
+                // The files come in while later records are carried.
+                let (node, model) = (node.clone(), model.clone());
+                let spawner = node.platforms[shard.index()].spawner.clone();
+                platform::spawn(&*spawner, SchedulingClass::Foreground, "publish", async move {
+                    let files = sealed.table_files();
+                    for tree in &node.trees {
+                        if tree.publish(address, &publication, &files).await.is_err() {
+                            return;
+                        }
+                    }
+                    model.borrow_mut().shown(clock);
+                });
+                continue;
             }
             Parcel::End => return Ok(()),
         };
-        model.borrow_mut().transaction(clock).applied = true;
+        model.borrow_mut().shown(clock);
     }
     Ok(())
 }
@@ -229,10 +241,15 @@ impl Clients {
         };
         let address = LogAddress { log: tree.log_id(), position };
         let applied = participants.is_empty();
-        let acknowledged = false;
-        let log = address.log;
-        let transaction = Transaction { at: clock, log, position, rows, acknowledged, applied };
-        self.model.borrow_mut().log(transaction);
+        self.model.borrow_mut().log(Transaction {
+            at: clock,
+            log: address.log,
+            position,
+            rows,
+            makes: None,
+            acknowledged: false,
+            applied,
+        });
         if !applied {
             let trees = &self.node.trees;
             let others = participants.iter().map(|shard| trees[shard.index()].clone()).collect();
@@ -265,57 +282,86 @@ impl Clients {
         Ok(())
     }
 
+    /// A bulk write: sealed files of one table, that it may make itself, and now and then rows of another, in one record.
     async fn publish(&self, prng: &mut Prng) -> Result<(), GiveUp> {
-        let Some(table) = self.some_live_table(prng) else { return Ok(()) };
+        let made = if prng.below(3) == 0 { self.table_to_make() } else { None };
+        let Some(table) = made.or_else(|| self.some_live_table(prng)) else { return Ok(()) };
         let columns = self.model.borrow().tables[&table].columns;
-        let mut rows: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
+        let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
+        let mut batch = SealBatch::default();
         for _ in 0..1 + prng.below(30) {
             let number = prng.below(KEYS as u64) as i64;
             let value = prng.next_u64() as i64 >> 8;
-            rows.insert(number, row_of(columns, number, value, prng.below(30) as usize));
+            let row = row_of(columns, number, value, prng.below(30) as usize);
+            if !rows.contains_key(&(table, number)) {
+                batch.push(slice_of(number), &key_of(number), &row);
+                rows.insert((table, number), Some(row.into()));
+            }
         }
-        let sealed_rows: Vec<SealedRow> = rows
-            .iter()
-            .map(|(number, row)| {
-                let (slice, key) = (slice_of(*number), key_of(*number));
-                SealedRow { slice, key, row: row.clone() }
-            })
-            .collect();
-        let rows: Vec<(Key, Row)> =
-            rows.into_iter().map(|(number, row)| ((table, number), Some(row.into()))).collect();
         let directory = self.node.directory.clone();
         let background = &*self.platform().background;
         let sealing = platform::run_job(background, JobClass::Flush, move |io, cancel| {
-            seal(io, cancel, &directory, &layout(table, columns), sealed_rows)
+            seal(io, cancel, &directory, &layout(table, columns), &batch)
         });
-        let Ok(Ok(sealed)) = sealing.await else { return Err(GiveUp) };
+        let Ok(Ok(mut sealed)) = sealing.await else { return Err(GiveUp) };
+        let mut beside = WriteBatchBuilder::new();
+        if let Some((other, number)) = self.some_rows(prng).first().map(|(key, _)| *key)
+            && prng.below(3) == 0
+            && other != table
+        {
+            beside.delete(other, slice_of(number), &key_of(number));
+            rows.insert((other, number), None);
+        }
+        if made.is_some() {
+            sealed.settle_below();
+        }
+        let definitions: Vec<_> = made.iter().map(|table| layout(*table, columns)).collect();
+        let rows: Vec<(Key, Row)> = rows.into_iter().collect();
         let (home, tree) = self.some_tree(prng);
-        let bytes = sealed.publication(at(0), Vec::new()).encode().len();
+        let bytes = sealed.publication(at(0), definitions.clone()).encode().len() + 64;
         give_up(tree.admit(bytes).await)?;
-        let roll_back = |sealed: SealedFiles| {
-            let io = self.platform().background.block_io(JobClass::Flush);
-            sealed.remove(&*io, &self.node.directory.registry);
-        };
-        if prng.below(5) == 0 || !self.may_write(&rows) {
-            roll_back(sealed);
+        let written_before = rows.iter().filter(|((of, _), _)| made != Some(*of)).cloned();
+        if prng.below(5) == 0 || !self.may_write(&written_before.collect::<Vec<_>>()) {
+            // Rolled back: the files go with whoever held them.
+            self.forget_table(made);
             return Ok(());
         }
         let clock = self.model.borrow_mut().tick();
-        let publication = sealed.publication(at(clock), Vec::new());
+        let mut publication = sealed.publication(at(clock), definitions);
+        if !beside.is_empty() {
+            publication.rows = beside.encode(at(clock));
+        }
         let position = match tree.log_publication(1, &publication) {
             Ok(position) => position,
             Err(StorageError::LogFull) => {
-                roll_back(sealed);
+                self.forget_table(made);
                 return Ok(());
             }
             Err(error) => return give_up(Err(error)),
         };
         let address = LogAddress { log: tree.log_id(), position };
-        let (log, acknowledged, applied) = (address.log, false, false);
-        let transaction = Transaction { at: clock, log, position, rows, acknowledged, applied };
-        self.model.borrow_mut().log(transaction);
+        self.model.borrow_mut().log(Transaction {
+            at: clock,
+            log: address.log,
+            position,
+            rows,
+            makes: made,
+            acknowledged: false,
+            applied: false,
+        });
         self.carry(home, Parcel::Publication { address, publication, sealed, clock });
         self.acknowledge(tree, address, clock, prng).await
+    }
+
+    fn table_to_make(&self) -> Option<TableId> {
+        let mut model = self.model.borrow_mut();
+        (model.open_tables() < TABLES_MAX).then(|| model.new_table())
+    }
+
+    fn forget_table(&self, made: Option<TableId>) {
+        if let Some(table) = made {
+            self.model.borrow_mut().tables.remove(&table);
+        }
     }
 
     async fn reserve(&self, prng: &mut Prng) -> Result<(), GiveUp> {
@@ -434,22 +480,10 @@ impl Clients {
     // --- tables
 
     async fn define_table(&self, prng: &mut Prng) -> Result<(), GiveUp> {
-        let unfinished = self
-            .model
-            .borrow()
-            .tables
-            .values()
-            .filter(|table| matches!(table.state, TableState::Live | TableState::Defining))
-            .count();
-        if unfinished >= 3 {
-            return Ok(());
-        }
-        let table = self.model.borrow_mut().new_table();
+        let Some(table) = self.table_to_make() else { return Ok(()) };
         let columns = self.model.borrow().tables[&table].columns;
         self.define(prng, table, columns).await?;
-        if let Some(table) = self.model.borrow_mut().tables.get_mut(&table) {
-            table.state = TableState::Live;
-        }
+        self.model.borrow_mut().tables.get_mut(&table).expect("just made").state = TableState::Live;
         Ok(())
     }
 
@@ -465,9 +499,7 @@ impl Clients {
             table.columns_asked
         };
         self.define(prng, id, columns).await?;
-        if let Some(table) = self.model.borrow_mut().tables.get_mut(&id) {
-            table.columns = columns;
-        }
+        self.model.borrow_mut().tables.get_mut(&id).expect("it stays").columns = columns;
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub struct Transaction {
     pub log: LogId,
     pub position: LogPosition,
     pub rows: Vec<(Key, Row)>,
+    /// The table that it makes.
+    pub makes: Option<TableId>,
     /// Its client was told.
     pub acknowledged: bool,
     /// Every participant shows it.
@@ -100,6 +102,12 @@ impl Model {
         id
     }
 
+    /// Tables that are made or being made.
+    pub fn open_tables(&self) -> usize {
+        let open = |table: &&Table| matches!(table.state, TableState::Live | TableState::Defining);
+        self.tables.values().filter(open).count()
+    }
+
     /// True if a version at or below a clock is logged and not shown everywhere yet.
     pub fn is_busy(&self, key: &Key, clock: u64) -> bool {
         self.transactions.iter().any(|transaction| {
@@ -145,6 +153,15 @@ impl Model {
             self.rows.entry(*key).or_default().insert(transaction.at, row.clone());
         }
         self.transactions.push(transaction);
+    }
+
+    /// Every participant shows the transaction.
+    pub fn shown(&mut self, at: u64) {
+        let transaction = self.transaction(at);
+        transaction.applied = true;
+        if let Some(table) = transaction.makes {
+            self.tables.get_mut(&table).expect("it was being made").state = TableState::Live;
+        }
     }
 
     pub fn transaction(&mut self, at: u64) -> &mut Transaction {
