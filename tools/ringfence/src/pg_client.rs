@@ -58,7 +58,8 @@ impl ClientError {
 }
 
 impl ConnectUrl {
-    /// Parses `postgresql://user:password@host:port/database`; every part but the host may be missing.
+    /// Parses `postgresql://user:password@host:port/database`; every part but the host may be missing; a
+    /// password may come from `PGPASSWORD` or `RINGFENCE_PASSWORD`.
     pub fn parse(url: &str) -> Result<ConnectUrl, String> {
         let rest = url
             .strip_prefix("postgresql://")
@@ -89,7 +90,9 @@ impl ConnectUrl {
             host: or(host.trim_matches(['[', ']']), "127.0.0.1"),
             port,
             user: or(user, "ringfence"),
-            password: password.or_else(|| std::env::var("PGPASSWORD").ok()),
+            password: password
+                .or_else(|| std::env::var("PGPASSWORD").ok())
+                .or_else(|| std::env::var("RINGFENCE_PASSWORD").ok()),
             database: or(database, "ringfence"),
         })
     }
