@@ -43,12 +43,12 @@ pub fn run(settings: NodeSettings, password: Option<String>) -> Result<()> {
     let background_count = plan.background_cpus.len();
     let state = Arc::new(NodeState::new(settings, password, shard_count, background_count));
     let starts = boot::Starts::new(shard_count);
+    let http = status::serve_http(state.clone())?;
     let for_cores = state.clone();
     let node = runtime::start(&options, move |core: runtime::Core<ShardMessage>| {
         let (state, start) = (for_cores.clone(), starts.take(core.shard));
         async move { core::run(core, state, start).await }
     })?;
-    let http = status::serve_http(state.clone())?;
     stop_on_signals(node.shutdown().clone())?;
     node.join();
     http.stop();

@@ -135,7 +135,7 @@ async fn serve(
         accepting.accept_on(socket).await;
     });
     if state.core_is_ready() {
-        status::print_ready(state).await;
+        status::print_ready(state);
     }
     let refresh = status::refresh(state.clone(), core.shard, node.clone(), listener.clone());
     spawn(&*spawner, SchedulingClass::Maintenance, "numbers", refresh);

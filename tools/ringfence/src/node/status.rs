@@ -63,16 +63,10 @@ pub async fn refresh(
 }
 
 /// Prints the line that scripts wait for.
-pub async fn print_ready(state: &NodeState) {
+pub fn print_ready(state: &NodeState) {
     let shown = |address: Option<&SocketAddr>| {
         address.map_or_else(|| "none".to_owned(), ToString::to_string)
     };
-    // The HTTP thread binds its address beside us.
-    let mut waited = 0;
-    while state.http.get().is_none() && waited < 2_000 {
-        std::thread::sleep(Duration::from_millis(1));
-        waited += 1;
-    }
     let (shards, background) = (state.shard_count, state.background_count);
     let (listen, http) = (shown(state.listen.get()), shown(state.http.get()));
     if state.catalog().roles().all(|role| role.verifier.is_none()) {
