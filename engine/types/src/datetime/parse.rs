@@ -618,7 +618,72 @@ fn offset(text: &str) -> Result<i32, Fault> {
     })
 }
 
+/// `YYYY-MM-DD`, perhaps with `[ T]HH:MM:SS[.ffffff]` and `Z` or `±HH[:MM]`: what programs write, read without tokens. Anything else, and any field out of
+/// range, is left to the general reading and its messages.
+fn read_iso(text: &[u8]) -> Option<Meaning> {
+    fn number(digits: &[u8]) -> Option<u32> {
+        digits.iter().try_fold(0, |sum, byte| {
+            byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'))
+        })
+    }
+    let (date, rest) = text.split_at_checked(10)?;
+    if date[4] != b'-' || date[7] != b'-' {
+        return None;
+    }
+    let (year, month, day) = (number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?);
+    let year = year as i32;
+    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let days = DateParts { year, month, day }.to_days();
+    let Some((separator, rest)) = rest.split_first() else {
+        return Some(Meaning::Local { micros: 0, days, zone_seconds: None });
+    };
+    let (clock, rest) = rest.split_at_checked(8)?;
+    if !matches!(separator, b' ' | b'T') || clock[2] != b':' || clock[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) =
+        (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut micros = i64::from(hour) * MICROS_PER_HOUR
+        + i64::from(minute) * MICROS_PER_MINUTE
+        + i64::from(second) * MICROS_PER_SECOND;
+    let mut rest = rest;
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if !(1..=6).contains(&digits) {
+            return None;
+        }
+        micros += i64::from(number(&fraction[..digits])?) * 10i64.pow(6 - digits as u32);
+        rest = &fraction[digits..];
+    }
+    let zone_seconds = match rest {
+        [] => None,
+        b"Z" => Some(0),
+        [sign @ (b'+' | b'-'), offset @ ..] => {
+            let (hours, minutes) = match offset {
+                [a, b] => (number(&[*a, *b])?, 0),
+                [a, b, b':', c, d] => (number(&[*a, *b])?, number(&[*c, *d])?),
+                _ => return None,
+            };
+            if hours > 15 || minutes > 59 {
+                return None;
+            }
+            let seconds = (hours * 3600 + minutes * 60) as i32;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    Some(Meaning::Local { micros, days, zone_seconds })
+}
+
 fn read(text: &str, settings: &TextSettings) -> Result<Meaning, Fault> {
+    if let Some(meaning) = read_iso(text.as_bytes()) {
+        return Ok(meaning);
+    }
     let mut reading = Reading::default();
     let order = settings.date_order;
     let all = tokens(text)?;

@@ -107,6 +107,9 @@ impl Numeric {
     /// 22P02; 22003 if it is beyond the format.
     pub fn parse(text: &str) -> Result<Numeric, ValueError> {
         let invalid = || invalid_input("numeric", text);
+        if let Some(plain) = parse_plain(text.as_bytes()) {
+            return Ok(plain);
+        }
         let word = trim(text);
         let (negative, magnitude) = match word.as_bytes().first() {
             Some(b'-') => (true, &word[1..]),
@@ -317,6 +320,39 @@ impl Numeric {
         let groups = self.digits.len() as i32 - 1 - i32::from(self.weight);
         (groups * DECIMALS_PER_DIGIT - trailing).max(0) as u16
     }
+}
+
+/// Digits of a number that [`parse_plain`] takes: 10^18 and four digits of alignment fit.
+const PLAIN_DIGITS_MAX: usize = 18;
+
+/// `[-]digits[.digits]` of moderate length, read into one machine word; anything else is left to the general reading.
+fn parse_plain(text: &[u8]) -> Option<Numeric> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if !digits.first()?.is_ascii_digit() || digits.len() > PLAIN_DIGITS_MAX + 1 {
+        return None;
+    }
+    let mut value: i128 = 0;
+    let mut scale: Option<u16> = None;
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i128::from(byte - b'0');
+                scale = scale.map(|scale| scale + 1);
+            }
+            b'.' if scale.is_none() => scale = Some(0),
+            _ => return None,
+        }
+    }
+    let shown = scale.unwrap_or(0);
+    let groups = usize::from(shown).div_ceil(4);
+    for _ in usize::from(shown)..groups * 4 {
+        value *= 10;
+    }
+    let signed = if negative { -value } else { value };
+    Some(super::arithmetic::from_coefficient(signed, groups, shown))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
