@@ -1,12 +1,29 @@
 //! kill -9 under full load: every acknowledged row is there, and the node serves again.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use system_tests::{Server, binary};
 
 const ROUNDS: usize = 6;
 const CLIENTS: usize = 8;
+/// Rows that a round writes before the node is killed.
+const ROWS_BEFORE_KILL: u64 = 1_000;
+
+/// Waits until the load generator is at full speed.
+fn wait_for_load(server: &Server, before: u64) {
+    let mut client = server.connect();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let row = client.query_one("SELECT count(*) FROM ringfence_load_insert", &[]);
+        let count: i64 = row.expect("the table is there").get(0);
+        if count as u64 >= before + ROWS_BEFORE_KILL {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the load generator writes");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
 
 #[test]
 fn every_acknowledged_insert_survives() {
@@ -26,13 +43,13 @@ fn every_acknowledged_insert_survives() {
                 assert!(made.code().is_some());
             }
             let load = Command::new(binary())
-                .args(["load", "insert", "--clients", "8", "--seconds", "20", "--json", "--url"])
+                .args(["load", "insert", "--clients", "8", "--seconds", "120", "--json", "--url"])
                 .arg(server.url())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the load generator starts");
-            std::thread::sleep(Duration::from_secs(4));
+            wait_for_load(&server, acknowledged.iter().sum());
             server.kill();
             let output = load.wait_with_output().expect("the load generator ends");
             let report: serde_json::Value =
