@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn flushes_are_the_sixteenth_field() {
-        let line = "  974612    53316 46847458  1598901   256555   185403 79768000   358860        0    98872  1977690    51665       29 35830120    13703    63261     6225";
+        let line = "974612 53316 46847458 1598901 256555 185403 79768000 358860 0 98872 1977690 51665 29 35830120 13703 63261 6225";
         assert_eq!(parse_block_flushes(line), Some(63261));
         assert_eq!(parse_block_flushes("1 2 3 4 5 6 7 8 9 10 11"), None);
     }
