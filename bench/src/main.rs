@@ -21,8 +21,8 @@ Method: both servers run on this machine, never at once, in turn (A, B, A, B), e
 with 1 GiB of memory and the same client. PostgreSQL 15 runs with fsync and synchronous_commit on. Loops are closed: \
 throughput is the most these clients get. Ratios are taken within a round and their median, least and most are printed; \
 above 1 is better for us. CPU us/op is the server's whole processor time (user and system, all of PostgreSQL's processes) \
-over acknowledged operations, retries included. Flushes are those of all the machine's block devices, whoever asked: \
-nothing else should write meanwhile. Bytes are what the server's processes sent to the storage layer. `~` marks a mean \
+over acknowledged operations, retries included. Flushes and bytes are those of all the machine's block devices, whoever asked: \
+nothing else should write meanwhile. `~` marks a mean \
 where the client gives no percentiles. Write rows end with their consistency check, and once more after a crash (kill -9; \
 PostgreSQL: immediate shutdown); a check that fails ends with exit code 1, and its figures are void.
 

@@ -33,7 +33,7 @@ pub fn parse_process_stat(line: &str) -> Option<ProcessStat> {
     Some(ProcessStat { parent, ticks })
 }
 
-/// The value of `name:` in a file of such lines (`/proc/PID/io`, `status`, `smaps_rollup`), without its unit.
+/// The value of `name:` in a file of such lines (`/proc/PID/status`, `smaps_rollup`), without its unit.
 pub fn parse_field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -47,6 +47,11 @@ pub fn parse_field(text: &str, name: &str) -> Option<u64> {
 /// Flush requests completed, from a line of `/sys/block/DEVICE/stat`; kernels before 5.5 do not count them.
 pub fn parse_block_flushes(line: &str) -> Option<u64> {
     line.split_whitespace().nth(15)?.parse().ok()
+}
+
+/// Bytes written, from the same line, which counts sectors of 512.
+pub fn parse_block_written(line: &str) -> Option<u64> {
+    Some(line.split_whitespace().nth(6)?.parse::<u64>().ok()? * 512)
 }
 
 /// The processes of a tree, its root included, of (process, parent) pairs.
@@ -65,7 +70,8 @@ pub fn tree_of(root: u32, parents: &BTreeMap<u32, u32>) -> Vec<u32> {
 pub struct Counters {
     /// Processor time of the server, microseconds.
     pub cpu_micros: u64,
-    /// Bytes the server sent to the storage layer.
+    /// Bytes written to every device of the machine, whoever asked. (A process's own `write_bytes` counts the whole page-cache
+    /// folio for each small write into it, up to 256 KiB for a log record, and would flatter whoever writes directly.)
     pub written_bytes: u64,
     /// Flushes of every device of the machine, whoever asked.
     pub device_flushes: u64,
@@ -89,13 +95,16 @@ pub fn counters(root: u32) -> Result<Counters> {
     }
     anyhow::ensure!(stats.contains_key(&root), "process {root} of the server is gone");
     let parents = stats.iter().map(|(&process, stat)| (process, stat.parent)).collect();
-    let mut counters = Counters { device_flushes: device_flushes(), ..Counters::default() };
+    let mut counters = Counters {
+        device_flushes: over_devices(parse_block_flushes),
+        written_bytes: over_devices(parse_block_written),
+        ..Counters::default()
+    };
     let micros_per_tick = 1_000_000 / ticks_per_second();
     for process in tree_of(root, &parents) {
         counters.cpu_micros += stats[&process].ticks * micros_per_tick;
         let read =
             |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-        counters.written_bytes += parse_field(&read("io"), "write_bytes").unwrap_or(0);
         let kilobytes = parse_field(&read("smaps_rollup"), "Pss")
             .or_else(|| parse_field(&read("status"), "VmRSS"));
         counters.memory_bytes += kilobytes.unwrap_or(0) * 1024;
@@ -109,14 +118,14 @@ fn ticks_per_second() -> u64 {
     text.and_then(|text| text.trim().parse().ok()).filter(|&ticks| ticks > 0).unwrap_or(100)
 }
 
-fn device_flushes() -> u64 {
+fn over_devices(of: fn(&str) -> Option<u64>) -> u64 {
     let Ok(devices) = fs::read_dir("/sys/block") else { return 0 };
     devices
         .flatten()
         // Stacked devices have no `device`; counting them too would count a flush twice.
         .filter(|entry| entry.path().join("device").exists())
         .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
-        .filter_map(|line| parse_block_flushes(&line))
+        .filter_map(|line| of(&line))
         .sum()
 }
 
@@ -181,6 +190,7 @@ mod tests {
     fn flushes_are_the_sixteenth_field() {
         let line = "974612 53316 46847458 1598901 256555 185403 79768000 358860 0 98872 1977690 51665 29 35830120 13703 63261 6225";
         assert_eq!(parse_block_flushes(line), Some(63261));
+        assert_eq!(parse_block_written(line), Some(79_768_000 * 512));
         assert_eq!(parse_block_flushes("1 2 3 4 5 6 7 8 9 10 11"), None);
     }
 

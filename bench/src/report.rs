@@ -20,7 +20,7 @@ pub struct Sample {
     pub client: Measured,
     /// Processor time of the server for each acknowledged operation.
     pub cpu_micros_per_operation: f64,
-    /// Bytes the server wrote for each acknowledged operation.
+    /// Bytes written to the machine's devices for each acknowledged operation.
     pub written_bytes_per_operation: f64,
     /// Flushes of the machine's devices for each acknowledged operation.
     pub device_flushes_per_operation: f64,

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::measure::{self, Counters};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+const COPY_ROWS: u64 = 5_000;
 /// Given to both sides: our `--memory`, PostgreSQL's `shared_buffers` (which has the page cache besides).
 const MEMORY: &str = "1GB";
 
@@ -154,6 +155,38 @@ impl Server {
     /// The rows of a statement, as text.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>> {
         rows(&mut self.connect()?, sql)
+    }
+
+    /// Copies lines `from..to` into a table, in blocks below the megabyte that a COPY may hold on a server without bulk loading.
+    pub fn fill(
+        &self,
+        table: &str,
+        from: u64,
+        to: u64,
+        line: impl Fn(u64) -> String,
+    ) -> Result<()> {
+        let mut client = self.connect()?;
+        let mut next = from;
+        while next < to {
+            let end = (next + COPY_ROWS).min(to);
+            let block: String = (next..end).map(|row| line(row) + "\n").collect();
+            let mut copy = client.copy_in(&format!("COPY {table} FROM STDIN"))?;
+            copy.write_all(block.as_bytes())?;
+            copy.finish().with_context(|| format!("filling {table}"))?;
+            next = end;
+        }
+        Ok(())
+    }
+
+    /// Does before a measurement what PostgreSQL's autovacuum and checkpointer would do beside it.
+    pub fn settle(&self) -> Result<()> {
+        if self.kind.is_postgres() {
+            let mut client = self.connect()?;
+            // Alone, each: VACUUM refuses the transaction that several statements share.
+            client.batch_execute("VACUUM ANALYZE")?;
+            client.batch_execute("CHECKPOINT")?;
+        }
+        Ok(())
     }
 
     /// Ends it without notice, as a crash would, and starts it on the same files.

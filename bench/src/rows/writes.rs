@@ -8,7 +8,7 @@ use super::{Settings, interleave, sample};
 use crate::client::Load;
 use crate::measure;
 use crate::report::Report;
-use crate::server::{Kind, Server, ringfence_binary};
+use crate::server::{Server, ringfence_binary};
 
 const INSERT_CLIENTS: [u32; 3] = [1, 4, 16];
 const TPCB_CLIENTS: u32 = 16;
@@ -99,13 +99,12 @@ pub fn tpcb(settings: &Settings, report: &mut Report) -> Result<()> {
                 url: &url,
                 clients: TPCB_CLIENTS,
                 seconds,
-                rows: scale * ACCOUNTS_PER_BRANCH,
+                // One account and one branch with its tellers; the rest is added in blocks.
+                rows: if init { 1 } else { scale * ACCOUNTS_PER_BRANCH },
                 init,
             };
             load(0, true).run(&binary)?;
-            if server.kind() != Kind::Ringfence {
-                server.connect()?.batch_execute("VACUUM ANALYZE; CHECKPOINT")?;
-            }
+            fill_tpcb(server, scale)?;
             let what = format!("TPC-B scale {scale}, {TPCB_CLIENTS} clients");
             let taken =
                 sample(server, round, &what, || load(settings.seconds, false).run(&binary))?;
@@ -120,6 +119,17 @@ pub fn tpcb(settings: &Settings, report: &mut Report) -> Result<()> {
         }
         Ok(())
     })
+}
+
+fn fill_tpcb(server: &Server, scale: u64) -> Result<()> {
+    server.fill("ringfence_branches", 2, scale + 1, |bid| format!("{bid}\t0"))?;
+    server.fill("ringfence_tellers", 11, scale * 10 + 1, |tid| {
+        format!("{tid}\t{}\t0", (tid - 1) / 10 + 1)
+    })?;
+    server.fill("ringfence_accounts", 2, scale * ACCOUNTS_PER_BRANCH + 1, |aid| {
+        format!("{aid}\t{}\t0\t", (aid - 1) / ACCOUNTS_PER_BRANCH + 1)
+    })?;
+    server.settle()
 }
 
 /// The balances of accounts, tellers and branches add up to the history, which holds every acknowledged transaction once.
