@@ -2,7 +2,7 @@
 //!
 //! The node gives analytics a fixed number of bytes and runs a fixed number of queries at once ([`crate::WorkerPool`]), so each query owns an equal
 //! share from its first byte: what another query does can never make this one fail. Within the share, operators that can spill get equal parts of what
-//! those that cannot (hash join build sides, scans) have left; an operator that cannot go on fails the query with 53200. The peak is kept for the
+//! those that cannot (hash join build sides, windows, scans) have left, and never more than three quarters of the whole; an operator that cannot go on fails the query with 53200. The peak is kept for the
 //! statistics that every answer shows.
 
 use std::fmt;
@@ -31,6 +31,9 @@ pub struct QueryBudget {
     pub spill: ByteCount,
 }
 
+/// How the engine below names its merges of sorted runs.
+const SORT_MERGE: &str = "ExternalSorterMerge";
+
 #[derive(Debug, Default)]
 struct Reserved {
     /// Operators that can spill.
@@ -43,14 +46,19 @@ struct Reserved {
 #[derive(Debug)]
 pub(crate) struct QueryPool {
     limit_bytes: usize,
+    /// What one merge of spilled runs may hold. It takes all it can get, and makes do with fewer runs at once if it gets less.
+    merge_bytes_max: usize,
     reserved: Mutex<Reserved>,
     peak_bytes: AtomicUsize,
 }
 
 impl QueryPool {
-    pub(crate) fn new(limit: ByteCount) -> QueryPool {
+    /// `threads` is how many partitions an operator has.
+    pub(crate) fn new(limit: ByteCount, threads: usize) -> QueryPool {
+        let limit_bytes = usize::try_from(limit.0).unwrap_or(usize::MAX);
         QueryPool {
-            limit_bytes: usize::try_from(limit.0).unwrap_or(usize::MAX),
+            limit_bytes,
+            merge_bytes_max: limit_bytes / 4 / threads,
             reserved: Mutex::default(),
             peak_bytes: AtomicUsize::new(0),
         }
@@ -66,11 +74,19 @@ impl QueryPool {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn refuse(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionError {
+    fn refuse(
+        &self,
+        reserved: &Reserved,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> DataFusionError {
         DataFusionError::ResourcesExhausted(format!(
-            "{} holds {} bytes and needs {additional} more of the query's {}",
+            "{} holds {} bytes and needs {additional} more; operators that can spill ({}) hold {} and others {} of the query's {}",
             reservation.consumer().name(),
             reservation.size(),
+            reserved.spillers,
+            reserved.spillable_bytes,
+            reserved.unspillable_bytes,
             self.limit_bytes
         ))
     }
@@ -133,14 +149,21 @@ impl MemoryPool for QueryPool {
         let mut reserved = self.lock();
         let left = self.limit_bytes.saturating_sub(reserved.unspillable_bytes);
         if reservation.consumer().can_spill() {
-            let part = left / reserved.spillers.max(1);
-            if reservation.size() + additional > part {
-                return Err(self.refuse(reservation, additional));
+            let total = reserved.unspillable_bytes + reserved.spillable_bytes + additional;
+            let own = reservation.size() + additional;
+            let fair = left.min(self.limit_bytes / 4 * 3) / reserved.spillers.max(1);
+            // Most of those that could spill never hold much, so one may take more than its part while a quarter of the whole is free.
+            let roomy = own <= self.limit_bytes / 4 && total <= self.limit_bytes / 4 * 3;
+            if total > self.limit_bytes / 8 * 7 || (own > fair && !roomy) {
+                return Err(self.refuse(&reserved, reservation, additional));
             }
             reserved.spillable_bytes += additional;
         } else {
-            if additional > left.saturating_sub(reserved.spillable_bytes) {
-                return Err(self.refuse(reservation, additional));
+            let merge = reservation.consumer().name().starts_with(SORT_MERGE);
+            if additional > left.saturating_sub(reserved.spillable_bytes)
+                || (merge && reservation.size() + additional > self.merge_bytes_max)
+            {
+                return Err(self.refuse(&reserved, reservation, additional));
             }
             reserved.unspillable_bytes += additional;
         }

@@ -4,8 +4,9 @@ use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::{FutureExt, StreamExt};
 use plan::catalog::VirtualTable;
 use plan::query::{OutputColumn, Query, Subqueries};
@@ -206,6 +207,17 @@ enum Sent {
     Rows,
 }
 
+/// Waits, not for ever, until tasks of an attempt that failed have seen it and given back their memory.
+async fn returned(pool: &QueryPool) {
+    const ROUNDS_MAX: usize = 1_000;
+    for _ in 0..ROUNDS_MAX {
+        if pool.reserved() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 impl Execution {
     fn statement(&self, engine: Engine) -> Statement {
         Statement::new(
@@ -230,13 +242,14 @@ impl Execution {
         asked: Instant,
     ) -> Result<QueryStatistics, AnalyticsError> {
         let begun = Instant::now();
-        let pool = Arc::new(QueryPool::new(self.budget.memory));
+        let pool = Arc::new(QueryPool::new(self.budget.memory, self.threads));
         let mut sent = Sent::Nothing;
         let mut hashed = false;
         let first = self.attempt(&pool, Joins::Hashed, sink, &mut sent, &mut hashed).await;
         match first {
             // A join side too large to be hashed in memory may still be sorted, which spills.
             Err(AnalyticsError::OutOfMemory { .. }) if hashed && sent == Sent::Nothing => {
+                returned(&pool).await;
                 self.attempt(&pool, Joins::Sorted, sink, &mut sent, &mut hashed).await?;
             }
             other => other?,
@@ -283,7 +296,7 @@ impl Execution {
     }
 
     async fn explain(self) -> Result<Vec<String>, AnalyticsError> {
-        let pool = Arc::new(QueryPool::new(self.budget.memory));
+        let pool = Arc::new(QueryPool::new(self.budget.memory, self.threads));
         let engine = self.engine(&pool, Joins::Hashed)?;
         let statement = self.statement(engine.clone());
         let logical = statement.outline(&self.request.query.root)?;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use arrow::array::RecordBatch;
+use arrow::array::{
+    Array, ArrayRef, BinaryViewArray, RecordBatch, RecordBatchOptions, StringViewArray,
+};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -171,7 +173,7 @@ impl SnapshotStream {
                 return Ok(None);
             }
             if let Some(batch) = self.ready.pop_front() {
-                let batch = self.cut(batch);
+                let batch = self.cut(batch)?;
                 if self.ready.is_empty() {
                     self.reservation.free();
                 }
@@ -188,14 +190,40 @@ impl SnapshotStream {
     }
 
     /// At most a batch of the engine's size; the rest waits.
-    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+    fn cut(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows().min(self.batch_rows).min(self.left);
-        if rows < batch.num_rows() {
-            self.ready.push_front(batch.slice(rows, batch.num_rows() - rows));
-        }
         self.left -= rows;
-        batch.slice(0, rows)
+        if rows == batch.num_rows() {
+            return Ok(batch);
+        }
+        self.ready.push_front(batch.slice(rows, batch.num_rows() - rows));
+        compact(&batch.slice(0, rows))
     }
+}
+
+/// A piece of a batch whose strings do not keep the whole batch's alive: who buffers pieces would otherwise count, and hold, all of it for each.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| -> ArrayRef {
+            if let Some(strings) = column.as_any().downcast_ref::<StringViewArray>() {
+                let held: usize = strings.data_buffers().iter().map(|buffer| buffer.len()).sum();
+                if strings.total_buffer_bytes_used() < held / 2 {
+                    return Arc::new(strings.gc());
+                }
+            }
+            if let Some(bytes) = column.as_any().downcast_ref::<BinaryViewArray>() {
+                let held: usize = bytes.data_buffers().iter().map(|buffer| buffer.len()).sum();
+                if bytes.total_buffer_bytes_used() < held / 2 {
+                    return Arc::new(bytes.gc());
+                }
+            }
+            column.clone()
+        })
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
 }
 
 impl Stream for SnapshotStream {

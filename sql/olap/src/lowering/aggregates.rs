@@ -14,8 +14,9 @@ use types::{ColumnType, SqlType, Value};
 
 use super::domain::Domain;
 use super::joins::all_plain;
-use super::{Lowering, Relation, Result, literal};
+use super::{Lowering, Relation, Result, literal, movable};
 use crate::aggregation::{AggregateFunction, Call, OrderKey};
+use crate::expression::udf::KeyFunction;
 use crate::sort_key::needs_key;
 
 const INTEGER: ColumnType = ColumnType::plain(SqlType::Int4);
@@ -27,10 +28,25 @@ struct Prepared {
     calls: Vec<PreparedCall>,
 }
 
+#[derive(Clone)]
 struct PreparedCall {
     arguments: Vec<Expr>,
     filter: Option<Expr>,
     order: Vec<Expr>,
+}
+
+/// Whether a call counts distinct values of one argument in any order, so that grouping by the argument first gives the same answer.
+fn counts_twice(call: &AggregateCall, prepared: &PreparedCall) -> bool {
+    call.distinct
+        && call.order.is_empty()
+        && call.filter.is_none()
+        && prepared.arguments.len() == 1
+        && movable(&prepared.arguments[0])
+        // These care in which order values come.
+        && !matches!(
+            call.function.definition().map_or("", |definition| definition.name),
+            "array_agg" | "string_agg"
+        )
 }
 
 impl Lowering<'_> {
@@ -41,6 +57,9 @@ impl Lowering<'_> {
     ) -> Result<Relation> {
         let prepared = self.prepared(aggregate, domain)?;
         if aggregate.sets.is_empty() {
+            if let Some(relation) = self.grouped_apart(&prepared, aggregate)? {
+                return Ok(relation);
+            }
             let mut relation =
                 self.grouped(prepared.input, &prepared.keys, aggregate, &prepared.calls, domain)?;
             self.add_groupings(&mut relation, &vec![Value::Int4(0); aggregate.groupings.len()])?;
@@ -69,6 +88,75 @@ impl Lowering<'_> {
             })
             .collect();
         Ok(Prepared { input, keys, calls })
+    }
+
+    /// Where calls of several kinds of DISTINCT (or of none) stand side by side: a grouping for each kind, joined by the keys. Collecting distinct values for
+    /// each group instead would need all of them in memory.
+    fn grouped_apart(
+        &self,
+        prepared: &Prepared,
+        aggregate: &Aggregate,
+    ) -> Result<Option<Relation>> {
+        let types: Vec<SqlType> = prepared.keys.iter().map(Expr::sql_type).collect();
+        if prepared.input.carried.is_some()
+            || !aggregate.groupings.is_empty()
+            || !all_plain(&types)
+            || !prepared.keys.iter().all(movable)
+        {
+            return Ok(None);
+        }
+        // The first call of each kind, and the calls of the kind.
+        let mut kinds: Vec<(Option<&Vec<Expr>>, Vec<usize>)> = Vec::new();
+        for (at, (call, own)) in aggregate.calls.iter().zip(&prepared.calls).enumerate() {
+            let distinct = counts_twice(call, own).then_some(&own.arguments);
+            match kinds.iter_mut().find(|(kind, _)| *kind == distinct) {
+                Some((_, calls)) => calls.push(at),
+                None => kinds.push((distinct, vec![at])),
+            }
+        }
+        if kinds.len() < 2 {
+            return Ok(None);
+        }
+        let keys = prepared.keys.len();
+        let mut columns: Vec<Option<Column>> = vec![None; aggregate.calls.len()];
+        let mut result: Option<(Relation, Column)> = None;
+        for (_, calls) in kinds {
+            let own = Aggregate {
+                input: aggregate.input.clone(),
+                keys: aggregate.keys.clone(),
+                sets: Vec::new(),
+                calls: calls.iter().map(|at| aggregate.calls[*at].clone()).collect(),
+                groupings: Vec::new(),
+            };
+            let own_prepared: Vec<PreparedCall> =
+                calls.iter().map(|at| prepared.calls[*at].clone()).collect();
+            let grouped =
+                self.grouped(prepared.input.clone(), &prepared.keys, &own, &own_prepared, None)?;
+            let mut grouped = self.renamed(grouped)?;
+            for (at, column) in calls.into_iter().zip(&grouped.columns[keys..]) {
+                columns[at] = Some(column.clone());
+            }
+            let values = grouped.columns[..keys].iter().cloned().map(EngineExpr::Column).collect();
+            let key = KeyFunction::tuple(types.clone(), values);
+            let key = self.extend(&mut grouped, vec![key])?.remove(0);
+            result = Some(match result {
+                None => (grouped, key),
+                Some((before, before_key)) => {
+                    let on = vec![(
+                        EngineExpr::Column(before_key.clone()),
+                        EngineExpr::Column(key),
+                    )];
+                    let mut joined = before.clone();
+                    joined.plan = self.joined(before, grouped, JoinType::Inner, on, None)?;
+                    (joined, before_key)
+                }
+            });
+        }
+        let (mut relation, _) = result.expect("there are two kinds at least");
+        relation.columns.truncate(keys);
+        relation.columns.extend(columns.into_iter().flatten());
+        relation.types = aggregate.types().iter().map(|column| column.sql_type).collect();
+        Ok(Some(relation))
     }
 
     /// One grouping.
@@ -215,18 +303,11 @@ impl Lowering<'_> {
         domain: Option<&Domain>,
     ) -> Result<Option<Relation>> {
         let Some(first) = prepared.first() else { return Ok(None) };
-        let simple = aggregate.calls.iter().zip(prepared).all(|(call, prepared)| {
-            call.distinct
-                && call.order.is_empty()
-                && call.filter.is_none()
-                && prepared.arguments.len() == 1
-                && prepared.arguments == first.arguments
-                // These care in which order values come.
-                && !matches!(
-                    call.function.definition().map_or("", |definition| definition.name),
-                    "array_agg" | "string_agg"
-                )
-        });
+        let simple = aggregate
+            .calls
+            .iter()
+            .zip(prepared)
+            .all(|(call, own)| counts_twice(call, own) && own.arguments == first.arguments);
         let argument_type = match &first.arguments[..] {
             [argument] => argument.sql_type(),
             _ => return Ok(None),

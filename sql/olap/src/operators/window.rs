@@ -275,25 +275,29 @@ impl WindowStream {
     fn take_in(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>> {
         let borders = self.borders(&batch)?;
         self.last = Some(batch.slice(batch.num_rows() - 1, 1));
+        let bytes = batch.get_array_memory_size();
         let Some(final_border) = borders.last().copied() else {
-            self.hold(batch)?;
+            self.hold(batch, bytes)?;
             return Ok(None);
         };
+        // A slice shares its batch's bytes with the others.
+        let share = |rows: usize| bytes / batch.num_rows() * rows;
         let mut complete = Vec::new();
         let mut from = 0;
         for border in borders {
             if border > from {
-                self.hold(batch.slice(from, border - from))?;
+                self.hold(batch.slice(from, border - from), share(border - from))?;
             }
             complete.push(self.close()?);
             from = border;
         }
-        self.hold(batch.slice(final_border, batch.num_rows() - final_border))?;
+        let rest = batch.num_rows() - final_border;
+        self.hold(batch.slice(final_border, rest), share(rest))?;
         Ok(Some(concat_batches(&self.schema, &complete)?))
     }
 
-    fn hold(&mut self, batch: RecordBatch) -> Result<()> {
-        self.reservation.try_grow(batch.get_array_memory_size())?;
+    fn hold(&mut self, batch: RecordBatch, bytes: usize) -> Result<()> {
+        self.reservation.try_grow(bytes)?;
         self.held.push(batch);
         Ok(())
     }

@@ -4,4 +4,6 @@
 
 mod answers;
 mod queries;
+mod resources;
+mod snapshots;
 mod world;
