@@ -2,7 +2,8 @@
 //!
 //! The node gives analytics a fixed number of bytes and runs a fixed number of queries at once ([`crate::WorkerPool`]), so each query owns an equal
 //! share from its first byte: what another query does can never make this one fail. Within the share, operators that can spill get equal parts of what
-//! those that cannot (hash join build sides, windows, scans) have left, and never more than three quarters of the whole; an operator that cannot go on fails the query with 53200. The peak is kept for the
+//! those that cannot (hash join build sides, windows, scans) have left, and never more than three quarters of the whole; an operator that
+//! cannot go on fails the query with 53200. The peak is kept for the
 //! statistics that every answer shows.
 
 use std::fmt;

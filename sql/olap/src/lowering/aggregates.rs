@@ -142,10 +142,8 @@ impl Lowering<'_> {
             result = Some(match result {
                 None => (grouped, key),
                 Some((before, before_key)) => {
-                    let on = vec![(
-                        EngineExpr::Column(before_key.clone()),
-                        EngineExpr::Column(key),
-                    )];
+                    let on =
+                        vec![(EngineExpr::Column(before_key.clone()), EngineExpr::Column(key))];
                     let mut joined = before.clone();
                     joined.plan = self.joined(before, grouped, JoinType::Inner, on, None)?;
                     (joined, before_key)

@@ -38,7 +38,10 @@ fn groupings_and_sorts_larger_than_the_budget_spill() {
         "SELECT count(*) FROM (SELECT v, lag(id) OVER (PARTITION BY g ORDER BY v) AS b FROM t) s WHERE b IS NULL",
         &["1000"],
     );
-    world.check("SELECT count(DISTINCT v), max(v) FROM t", &["400000|a text that is not inlined 99999"]);
+    world.check(
+        "SELECT count(DISTINCT v), max(v) FROM t",
+        &["400000|a text that is not inlined 99999"],
+    );
     world.check(
         "SELECT g, count(DISTINCT v), count(*) FROM t GROUP BY g ORDER BY g LIMIT 2",
         &["0|400|400", "1|400|400"],
@@ -54,7 +57,8 @@ fn joins_larger_than_the_budget_are_sorted() {
 
 #[test]
 fn what_can_neither_stay_nor_spill_is_out_of_memory() {
-    let tight = QueryBudget { memory: ByteCount(2 * MIB), spill_directory: None, spill: ByteCount(0) };
+    let tight =
+        QueryBudget { memory: ByteCount(2 * MIB), spill_directory: None, spill: ByteCount(0) };
     let mut world = World::with(tight, 1);
     wide(&mut world, ROWS);
     world.check_error("SELECT v, count(*) FROM t GROUP BY v ORDER BY v", "53200");

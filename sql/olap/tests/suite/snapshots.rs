@@ -69,7 +69,11 @@ fn large(rows: i32) -> World {
     world.options.group_rows = 512;
     world.table("t", &[("id", SqlType::Int4), ("v", SqlType::Text), ("n", SqlType::Int8)], 1);
     let row = |id: i32| {
-        vec![Value::Int4(id), Value::text(format!("value {}", id % 10)), Value::Int8(i64::from(id) * 2)]
+        vec![
+            Value::Int4(id),
+            Value::text(format!("value {}", id % 10)),
+            Value::Int8(i64::from(id) * 2),
+        ]
     };
     world.insert_values("t", (0..rows).map(row));
     world.flush("t");
