@@ -1,5 +1,5 @@
-//! Rows that a change of the schema concerns. Building a table or an index anew from rows that are there is not built yet, so such a change is refused unless there
-//! is no row: then there is nothing to do. The emptiness is validated at COMMIT like every read.
+//! Rows that a change of the schema concerns. Building a table or an index anew from rows that are there is not built yet, so such a change is
+//! refused unless there is no row: then there is nothing to do. The emptiness is validated at COMMIT like every read.
 
 use std::sync::Arc;
 
