@@ -1,12 +1,14 @@
 //! Everything that one core of a node says to another's shard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use accord::{Footprint, Message, RequestId, Response, Workload};
 use storage::TableSnapshot;
 use types::{SchemaVersion, TableId, Timestamp};
 
 use crate::error::ShardError;
+use crate::hold::HoldId;
 
 /// A table of an analytic snapshot: what to freeze, and what it was planned at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,20 @@ pub enum ShardMessage {
         at: Timestamp,
         /// What to read.
         footprint: Arc<Footprint>,
+    },
+    /// The sending core asks to hold back writers of some storage tables.
+    Hold {
+        /// To be named when they may go on.
+        hold: HoldId,
+        /// The tables.
+        tables: Arc<[TableId]>,
+        /// For how long at most.
+        at_most: Duration,
+    },
+    /// They may go on.
+    Release {
+        /// The hold.
+        hold: HoldId,
     },
     /// The answer to a request of this core.
     Answer {

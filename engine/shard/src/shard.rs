@@ -21,6 +21,7 @@ use types::{LogId, SchemaVersion, ShardId, TableId, Timestamp};
 
 use crate::client::ShardClient;
 use crate::error::{Failure, ShardError};
+use crate::hold::Holds;
 use crate::inbox::{ShardMessage, WantedTable};
 use crate::join::join_all;
 use crate::memory::{Memory, is_fatal, range_of_slice};
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) row_ids: RowIds,
     pub(crate) tree: Tree,
     pub(crate) shared: NodeShared,
+    pub(crate) holds: Holds,
     outgoing: Outgoing,
     state: RefCell<State>,
     /// Tables of the analytic snapshots that are on their way.
@@ -102,6 +104,7 @@ impl Shard {
             row_ids: RowIds::new(placement.owned(shard), tree.slice_count()),
             tree,
             shared,
+            holds: Holds::default(),
             outgoing: Outgoing::new(mesh.clone()),
             state: RefCell::new(State { replica, memory, effects: Vec::new() }),
             wanted: RefCell::default(),
@@ -293,6 +296,8 @@ impl Shard {
             ShardMessage::ReadAt { request, at, footprint } => {
                 self.handle(Event::ReadAt { request, at, footprint });
             }
+            ShardMessage::Hold { hold, tables, at_most } => self.hold(hold, tables, at_most),
+            ShardMessage::Release { hold } => self.release(hold),
             ShardMessage::Answer { request, response } => {
                 self.deliver(request, Answer::Response(response));
             }
@@ -344,6 +349,10 @@ impl Shard {
             self.handle(Event::Submit { request, footprint, workload });
             return;
         }
+        let Some((request, footprint, workload)) = self.keep_if_held(request, footprint, workload)
+        else {
+            return;
+        };
         let bytes = footprint.key_byte_count();
         let admitted = {
             let admission = pin!(self.inner.tree.admit(bytes));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use platform::{BlockIo, CancelFlag, DiskError};
 use sstable::{RowContent, VersionSource, Versioning};
-use types::{ShardId, SliceId, Timestamp};
+use types::{ShardId, SliceId, TableId, Timestamp};
 
 use crate::compaction::job::PieceSource;
 use crate::directory::DataDirectory;
@@ -44,6 +44,12 @@ impl SealBatch {
         self.bytes.extend_from_slice(row);
         let (key_bytes, row_bytes) = (key.len() as u32, row.len() as u32);
         self.rows.push(Place { slice, start, key_bytes, row_bytes });
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows.clear();
     }
 
     /// Rows.
@@ -171,6 +177,12 @@ impl SealedFiles {
     /// Takes the files of another batch of the same bulk write, in addition.
     pub fn join(&mut self, other: SealedFiles) {
         self.files.extend(other.files);
+    }
+
+    /// Those of one storage table.
+    pub fn of_table(&self, table: TableId) -> SealedFiles {
+        let files = self.files.iter().filter(|(_, piece)| piece.entry.table == table);
+        SealedFiles { files: files.cloned().collect() }
     }
 
     /// True without files.

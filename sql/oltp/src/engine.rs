@@ -2,12 +2,13 @@
 #![expect(async_fn_in_trait, reason = "one core: no future here is Send")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use accord::{Abort, Footprint, Rows, Workload};
 use shard::ShardError;
 use storage::StorageErrorKind;
 use types::token::SliceCount;
-use types::{SliceId, SqlState, Timestamp};
+use types::{SliceId, SqlState, TableId, Timestamp};
 
 use crate::OltpError;
 
@@ -22,6 +23,9 @@ pub struct Committed {
 
 /// The engine, from one core.
 pub trait Engine {
+    /// Writers are held back while it lives, and its time has not run out.
+    type Hold;
+
     /// How many slices the data directory has.
     fn slices(&self) -> SliceCount;
 
@@ -53,6 +57,10 @@ pub trait Engine {
     /// Gives a snapshot of [`Engine::begin`] back. Never fails: a shard that cannot be told lets the lease run out.
     fn end_snapshot(&self, at: Timestamp);
 
+    /// Holds back new transactions that write rows of some storage tables, so that one that must find them unchanged comes to its end. Those that name such a
+    /// table whole are not held back. Correctness never rests on it.
+    fn hold_writers(&self, tables: &[TableId], at_most: Duration) -> Self::Hold;
+
     /// `count` hidden row ids in a slice of this core, never given before; the first of them, the others follow.
     ///
     /// # Errors
@@ -61,6 +69,8 @@ pub trait Engine {
 }
 
 impl Engine for shard::ShardClient {
+    type Hold = shard::Hold;
+
     fn slices(&self) -> SliceCount {
         shard::ShardClient::slices(self)
     }
@@ -88,9 +98,25 @@ impl Engine for shard::ShardClient {
         shard::ShardClient::end_snapshot(self, at);
     }
 
+    fn hold_writers(&self, tables: &[TableId], at_most: Duration) -> shard::Hold {
+        shard::ShardClient::hold_writers(self, tables.into(), at_most)
+    }
+
     async fn allocate_row_ids(&self, count: u64) -> Result<(SliceId, u64), OltpError> {
         let allocated = shard::ShardClient::allocate_row_ids(self, count).await;
         allocated.map_err(|error| of_shard(error, Unknown::Nothing))
+    }
+}
+
+impl OltpError {
+    /// Of a transaction that was submitted beside [`Engine::submit`].
+    pub fn of_commit(error: ShardError) -> OltpError {
+        of_shard(error, Unknown::Outcome)
+    }
+
+    /// Of a read beside [`Engine::read_at`].
+    pub fn of_read(error: ShardError) -> OltpError {
+        of_shard(error, Unknown::Nothing)
     }
 }
 

@@ -118,7 +118,8 @@ impl TableRows {
         context: &EvalContext<'_>,
     ) -> Result<(), StatementError> {
         for (column, value) in self.schema.columns.iter().zip(row) {
-            if column.not_null && !column.dropped && value.is_null() {
+            // A hidden row id may not have been given yet; nobody else can set it.
+            if column.not_null && !column.dropped && !column.hidden && value.is_null() {
                 let message = format!(
                     "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
                     column.name, self.schema.name

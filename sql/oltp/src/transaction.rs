@@ -100,6 +100,10 @@ pub struct Transaction {
     ranges: Vec<Bounds>,
     schema: Vec<SchemaChange>,
     whole: BTreeSet<TableId>,
+    /// Storage tables that must not have changed since the snapshot, whatever the session asks of its reads.
+    unchanged: BTreeSet<TableId>,
+    /// Entries of indexes that this transaction makes, for rows that are there.
+    entries: BTreeMap<RowKey, (types::Token, Vec<u8>)>,
     attachment: Vec<u8>,
     bytes: u64,
 }
@@ -125,6 +129,8 @@ impl Transaction {
             ranges: Vec::new(),
             schema: Vec::new(),
             whole: BTreeSet::new(),
+            unchanged: BTreeSet::new(),
+            entries: BTreeMap::new(),
             attachment: Vec::new(),
             bytes: 0,
         }
@@ -137,7 +143,7 @@ impl Transaction {
 
     /// Whether it has changed nothing.
     pub fn is_read_only(&self) -> bool {
-        self.rows.is_empty() && self.schema.is_empty()
+        self.rows.is_empty() && self.schema.is_empty() && self.entries.is_empty()
     }
 
     /// Changes a table's schema version at COMMIT; nobody else touches the table (nor `storage`, where its rows are) at that moment.
@@ -175,6 +181,49 @@ impl Transaction {
                 (row.address.clone(), values)
             })
             .collect()
+    }
+
+    /// Takes back what this transaction has done to the rows of a storage table, which ends: what it made of each row it had changed.
+    pub fn take_rows(&mut self, table: TableId) -> Vec<(RowAddress, Option<Vec<Value>>)> {
+        let rows = self.own_rows(table);
+        self.rows.retain(|(written, _), _| *written != table);
+        self.entries.retain(|(written, _), _| *written != table);
+        rows
+    }
+
+    /// Whether it has changed rows of a storage table that were there at its snapshot.
+    pub fn has_changed(&self, table: TableId) -> bool {
+        self.rows.iter().any(|((written, _), row)| *written == table && row.before.is_some())
+    }
+
+    /// The table of rows that it has made has other indexes now.
+    pub fn replan(&mut self, table: &TableRows) {
+        for row in self.rows.values_mut() {
+            if row.table.schema.storage_id == table.schema.storage_id {
+                row.table = table.clone();
+            }
+        }
+    }
+
+    /// Writes an entry of an index that this transaction makes, for a row that is there.
+    ///
+    /// # Errors
+    /// 54000 when the transaction is larger than what is buffered.
+    pub fn put_entry(
+        &mut self,
+        index: TableId,
+        address: &RowAddress,
+        key: Vec<u8>,
+        row: Vec<u8>,
+    ) -> Result<(), StatementError> {
+        self.grow(address, &[])?;
+        self.entries.insert((index, key), (address.token, row));
+        Ok(())
+    }
+
+    /// At COMMIT nothing in a storage table may be other than at the snapshot: a change of the schema has built on all of it.
+    pub fn require_unchanged(&mut self, table: TableId) {
+        self.unchanged.insert(table);
     }
 
     /// Instructions to the stores, which travel in the record: the layouts of tables that come or grow. The last one counts.
@@ -479,6 +528,13 @@ impl Transaction {
         for table in &self.whole {
             footprint.whole_table(*table, Access::Write);
         }
+        for table in &self.unchanged {
+            let range = footprint.whole_table(*table, Access::Read);
+            validation.ranges.push((range, self.snapshot));
+        }
+        for ((index, key), (token, _)) in &self.entries {
+            footprint.point(*index, *token, key, Access::Write);
+        }
         let strict = self.consistency == Consistency::Strict;
         for (key, (token, expected)) in &self.seen {
             if strict && !self.rows.contains_key(key) {
@@ -512,8 +568,9 @@ impl Transaction {
             index_ranges(&mut footprint, &row.table, std::iter::once(token));
             rows.push((point, row));
         }
-        let (schema, attachment) = (self.schema, self.attachment);
-        (footprint, Arc::new(CommitTransaction { validation, rows, schema, attachment }))
+        let (schema, entries, attachment) = (self.schema, self.entries, self.attachment);
+        let commit = CommitTransaction { validation, rows, schema, entries, attachment };
+        (footprint, Arc::new(commit))
     }
 }
 
@@ -523,6 +580,7 @@ struct CommitTransaction {
     validation: Validation,
     rows: Vec<(usize, BufferedRow)>,
     schema: Vec<SchemaChange>,
+    entries: BTreeMap<RowKey, (types::Token, Vec<u8>)>,
     attachment: Vec<u8>,
 }
 
@@ -537,6 +595,22 @@ impl Workload for CommitTransaction {
                 return Outcome::Abort(abort);
             }
         }
+        // What a row's own writes say of an entry is newer.
+        let written: BTreeSet<(TableId, &[u8])> =
+            writes.iter().map(|write| (write.table, write.key.as_slice())).collect();
+        let entries = self
+            .entries
+            .iter()
+            .filter(|((index, key), _)| !written.contains(&(*index, key.as_slice())));
+        let entries: Vec<Write> = entries
+            .map(|((index, key), (token, row))| Write {
+                table: *index,
+                token: *token,
+                key: key.clone(),
+                row: Some(row.clone()),
+            })
+            .collect();
+        writes.extend(entries);
         let (schema, attachment) = (self.schema.clone(), self.attachment.clone());
         Outcome::Commit(Commit { writes, schema, attachment, ..Commit::default() })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use functions::CastKind;
 use functions::{EvalContext, cast_value, evaluate, evaluate_predicate};
 use oltp::modify::{self, Evaluation};
-use oltp::{Surroundings, TableRows};
+use oltp::{Engine, Surroundings, TableRows};
 use plan::statement::{BoundStatement, Copy, CopyDirection, ForceColumns, InsertSource, Statement};
 use types::copy_format::{
     self, ColumnChoice, CopyFormat, CopyFormatError, CopyHeader, CopyOptionTexts, CopyReader,
@@ -22,13 +22,15 @@ use crate::block::{Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
 use crate::functions::SessionContext;
-use crate::node::{BulkLoad, BulkRequest, Node};
+use crate::node::{BulkLoad, BulkRequest, Loaded, Node};
 use crate::output::{Format, Output};
 use crate::session::Session;
 use crate::settings::Ending;
 
 /// Bytes of COPY input that are kept on the session's core before the load goes over to the background.
 const SMALL_COPY_BYTES: usize = 1024 * 1024;
+/// Rows that the session's core hands over at once when it must parse a large COPY itself.
+const ROWS_PARSED_AT_ONCE: usize = 1_024;
 /// Rows between two looks at the client's buffer.
 const ROWS_BETWEEN_DRAINS: usize = 64;
 
@@ -47,6 +49,16 @@ struct From<'a> {
     defaults: &'a [(u16, functions::Expr)],
     checks: &'a [plan::statement::BoundCheck],
     filter: Option<&'a functions::Expr>,
+}
+
+impl From<'_> {
+    /// Whether its expressions can be evaluated on background cores.
+    fn is_portable(&self) -> bool {
+        let checks = self.checks.iter().map(|check| &check.condition);
+        let defaults = self.defaults.iter().map(|(_, default)| default);
+        let mut all = defaults.chain(self.filter).chain(checks);
+        all.all(|expr| expr.volatility() != functions::Volatility::Volatile)
+    }
 }
 
 fn from_part(statement: &BoundStatement) -> From<'_> {
@@ -111,38 +123,55 @@ impl CopyParser {
         &mut self,
         volatile: &dyn functions::VolatileSource,
     ) -> Result<Option<Vec<Value>>, SqlError> {
-        loop {
-            let statement = self.statement.clone();
-            let from = from_part(&statement);
+        while let Some(mut row) = self.next_fields(volatile)? {
             let surroundings = self.surroundings.clone();
-            let context = surroundings.context(volatile);
-            let mut row = vec![Value::Null; from.table.columns.len()];
-            {
-                let record = match self.reader.next_record() {
-                    Ok(None) => return Ok(None),
-                    Ok(Some(record)) => record,
-                    Err(error) => return Err(self.located(of_format(&error), None)),
-                };
-                for (field, position) in from.columns.iter().enumerate() {
-                    let column = &from.table.columns[usize::from(*position)];
-                    let Some(bytes) = record.field(field) else { continue };
-                    match read_field(bytes, column.column_type, self.is_binary, &context) {
-                        Ok(value) => row[usize::from(*position)] = value,
-                        Err(error) => {
-                            let shown = (!self.is_binary)
-                                .then(|| String::from_utf8_lossy(bytes).into_owned());
-                            return Err(self.located(error, Some((&column.name, shown))));
-                        }
-                    }
-                }
-            }
-            let passes = self.fill(&from, &mut row, &context);
-            match passes {
-                Ok(true) => return Ok(Some(row)),
-                Ok(false) => {}
-                Err(error) => return Err(self.located(error, None)),
+            if self.fill_row(&mut row, &surroundings.context(volatile))? {
+                return Ok(Some(row));
             }
         }
+        Ok(None)
+    }
+
+    /// The fields of the next line in their columns, without defaults; nothing when more input is needed, or at the end.
+    ///
+    /// # Errors
+    /// What is wrong with the line, with its number.
+    pub fn next_fields(
+        &mut self,
+        volatile: &dyn functions::VolatileSource,
+    ) -> Result<Option<Vec<Value>>, SqlError> {
+        let statement = self.statement.clone();
+        let from = from_part(&statement);
+        let surroundings = self.surroundings.clone();
+        let context = surroundings.context(volatile);
+        let mut row = vec![Value::Null; from.table.columns.len()];
+        let record = match self.reader.next_record() {
+            Ok(None) => return Ok(None),
+            Ok(Some(record)) => record,
+            Err(error) => return Err(self.located(of_format(&error), None)),
+        };
+        for (field, position) in from.columns.iter().enumerate() {
+            let column = &from.table.columns[usize::from(*position)];
+            let Some(bytes) = record.field(field) else { continue };
+            match read_field(bytes, column.column_type, self.is_binary, &context) {
+                Ok(value) => row[usize::from(*position)] = value,
+                Err(error) => {
+                    let shown =
+                        (!self.is_binary).then(|| String::from_utf8_lossy(bytes).into_owned());
+                    return Err(self.located(error, Some((&column.name, shown))));
+                }
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// Fills in defaults and says whether WHERE holds.
+    ///
+    /// # Errors
+    /// What an expression raises, with the line.
+    pub fn fill_row(&self, row: &mut [Value], context: &EvalContext<'_>) -> Result<bool, SqlError> {
+        let from = from_part(&self.statement);
+        self.fill(&from, row, context).map_err(|error| self.located(error, None))
     }
 
     /// Fills in defaults and says whether WHERE holds.
@@ -165,16 +194,15 @@ impl CopyParser {
     ///
     /// # Errors
     /// 23502, 23514, with the line.
-    pub fn check(
+    pub fn check_row(
         &self,
         table: &TableRows,
         row: &[Value],
-        volatile: &dyn functions::VolatileSource,
+        context: &EvalContext<'_>,
     ) -> Result<(), SqlError> {
         let from = from_part(&self.statement);
-        let context = self.surroundings.context(volatile);
         table
-            .check(row, from.checks, &[], &context)
+            .check(row, from.checks, &[], context)
             .map_err(|error| self.located(error.into(), None))
     }
 
@@ -326,24 +354,15 @@ impl<N: Node> Session<N> {
         while more && first.len() < SMALL_COPY_BYTES {
             more = out.next_copy_bytes(&mut first).await?;
         }
-        if more {
-            return self.copy_in_bulk(compiled, surroundings, first, out).await;
+        if more || self.has_load(&compiled.bound) {
+            return self.copy_in_bulk(compiled, surroundings, (first, more), out).await;
         }
         let mut parser = CopyParser::new(statement, surroundings.clone())?;
         parser.push(&first)?;
         parser.finish();
         let mut rows = Vec::new();
-        loop {
-            let outcome = {
-                let session = SessionContext::new(self, &surroundings);
-                let row = parser.next_row(&session);
-                session.settle();
-                row
-            };
-            match outcome? {
-                Some(row) => rows.push(row),
-                None => break,
-            }
+        while let Some(more) = self.parsed_rows(&mut parser, &surroundings).await? {
+            rows.extend(more);
         }
         let count = rows.len() as u64;
         self.insert_copied(compiled, rows, &surroundings).await?;
@@ -387,32 +406,100 @@ impl<N: Node> Session<N> {
         &mut self,
         compiled: &Arc<Compiled>,
         surroundings: Surroundings,
-        first: Vec<u8>,
+        (first, mut more): (Vec<u8>, bool),
         out: &mut O,
     ) -> Result<u64, SqlError> {
         let table = compiled.table.clone().expect("COPY FROM has its table prepared");
-        let snapshot = self.transaction().await?.snapshot();
+        let portable = from_part(&compiled.bound).is_portable();
+        let existing = self.committed(&table.schema);
+        if existing.is_some()
+            && table.schema.primary_key.is_some()
+            && self.transaction().await?.has_written(table.schema.storage_id)
+        {
+            return Err(SqlError::not_supported(format!(
+                "a COPY of more than {} bytes into table \"{}\", of which the same transaction has changed rows,",
+                SMALL_COPY_BYTES, table.schema.name
+            )));
+        }
         let request = BulkRequest {
             table: table.schema.clone(),
-            copy: Some(compiled.bound.clone()),
-            surroundings,
-            snapshot,
+            loaded: Loaded::Rows,
+            copy: portable.then(|| compiled.bound.clone()),
+            surroundings: surroundings.clone(),
+            existing,
         };
         let mut load = self.node.start_bulk(request)?;
-        load.bytes(first).await?;
-        let mut more = true;
-        while more {
-            let mut piece = Vec::new();
-            more = out.next_copy_bytes(&mut piece).await?;
-            if !piece.is_empty() {
-                load.bytes(piece).await?;
+        let mut own = match portable {
+            true => None,
+            false => Some(CopyParser::new(compiled.bound.clone(), surroundings.clone())?),
+        };
+        let mut piece = first;
+        loop {
+            match &mut own {
+                None => load.bytes(std::mem::take(&mut piece)).await?,
+                Some(parser) => {
+                    parser.push(&std::mem::take(&mut piece))?;
+                    if !more {
+                        parser.finish();
+                    }
+                    while let Some(rows) = self.parsed_rows(parser, &surroundings).await? {
+                        load.rows(rows).await?;
+                    }
+                }
             }
+            if !more {
+                break;
+            }
+            more = out.next_copy_bytes(&mut piece).await?;
         }
         let count = load.finish().await?;
         if let State::Open(block) = &mut self.state {
             block.loads.push(load);
         }
         Ok(count)
+    }
+
+    /// Rows whose defaults only the session can evaluate; nothing when more input is needed.
+    async fn parsed_rows(
+        &self,
+        parser: &mut CopyParser,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Vec<Vec<Value>>>, SqlError> {
+        let table = TableRows::new(parser.table(), self.node.engine().slices());
+        let mut rows = Vec::new();
+        while rows.len() < ROWS_PARSED_AT_ONCE {
+            let Some(mut row) = parser.next_fields(&functions::NoVolatile)? else { break };
+            // A sequence may have to be asked for more numbers; then the row is filled in again.
+            loop {
+                let mut filled = row.clone();
+                let attempt = {
+                    let session = SessionContext::new(self, surroundings);
+                    let attempt = parser.fill_row(&mut filled, &session.context());
+                    if attempt.is_ok() {
+                        session.settle();
+                    }
+                    attempt
+                };
+                match attempt {
+                    Ok(true) => {
+                        row = filled;
+                        let session = SessionContext::new(self, surroundings);
+                        parser.check_row(&table, &row, &session.context())?;
+                        rows.push(row);
+                        break;
+                    }
+                    Ok(false) => break,
+                    Err(error) => {
+                        let pending =
+                            oltp::StatementError::new(error.sqlstate, error.message.clone());
+                        if !self.resolve_pending(&pending).await? {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
     }
 
     async fn copy_out<O: Output>(

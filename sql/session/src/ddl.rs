@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use accord::SchemaChange;
 use plan::catalog::{Catalog, CatalogChange};
-use plan::ddl::Outcome;
+use plan::ddl::{Outcome, Work};
 use plan::statement::{Ddl, PasswordChange};
+use types::schema::IndexState;
 use types::{SchemaVersion, SqlState, TableId, TableSchema, Value};
 
 use crate::block::{Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
 use crate::execute::STATEMENT_TRIES_MAX;
-use crate::node::Node;
+use crate::node::{BulkLoad, Node};
 use crate::output::Output;
 use crate::session::Session;
 use crate::settings::Ending;
@@ -93,6 +94,7 @@ impl<N: Node> Session<N> {
             State::Open(block) => block.catalog.as_ref().map(|pending| pending.header),
             _ => None,
         };
+        self.hold_for_change(ddl);
         let transaction = self.transaction().await?;
         let mut header = match known {
             Some(header) => header,
@@ -118,7 +120,7 @@ impl<N: Node> Session<N> {
             return Ok(outcome.tag.to_string());
         }
         header.version = SchemaVersion(header.version.0 + 1);
-        let overlay = Arc::new(catalog.apply(header.version, &outcome.changes));
+        let overlay = Arc::new(catalog.apply(header.version, &unread_indexes(&outcome)));
         self.write_changes(&outcome.changes, &catalog, header).await?;
         let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
         let pending = block.catalog.get_or_insert_with(|| PendingCatalog {
@@ -131,7 +133,7 @@ impl<N: Node> Session<N> {
         for change in &outcome.changes {
             if let CatalogChange::PutTable(table) = change {
                 pending.made.retain(|known| known.table_id != table.table_id);
-                pending.made.push(table.clone());
+                pending.made.push(public(table));
             }
         }
         let live = storages_of(&pending.overlay);
@@ -144,8 +146,15 @@ impl<N: Node> Session<N> {
         for sequence in &outcome.restarted {
             self.restart_sequence(*sequence).await?;
         }
-        self.fill_tables(ddl, &outcome, compiled, parameters, out).await?;
-        Ok(outcome.tag.to_string())
+        let count = crate::rebuild::fill(self, ddl, &outcome, compiled, parameters, out).await?;
+        if let State::Open(block) = &mut self.state {
+            // Rows that were loaded into storage tables which this change ends go with them.
+            block.loads.retain(|load| live.contains(&load.table().storage_id));
+        }
+        Ok(match count {
+            Some(count) => format!("{} {count}", outcome.tag),
+            None => outcome.tag.to_string(),
+        })
     }
 
     /// Writes the rows of some changes and of the header, and claims the tables for COMMIT.
@@ -159,6 +168,10 @@ impl<N: Node> Session<N> {
         let engine = node.engine();
         let transaction = self.transaction().await?;
         for change in changes {
+            let change = &match change {
+                CatalogChange::PutTable(table) => CatalogChange::PutTable(public(table)),
+                other => other.clone(),
+            };
             let (kind, id, payload) = system::change_row(change);
             system::write_row(engine, transaction, kind, &id, payload).await?;
             let claim =
@@ -224,17 +237,47 @@ impl<N: Node> Session<N> {
             }
         }
     }
+}
 
-    /// Rows that a change of the schema makes: of CREATE TABLE AS, of a rebuilt table, of a new index.
-    async fn fill_tables<O: Output>(
-        &mut self,
-        ddl: &Ddl,
-        outcome: &Outcome,
-        compiled: &Arc<Compiled>,
-        parameters: &[Value],
-        out: &mut O,
-    ) -> Result<(), SqlError> {
-        crate::rebuild::fill(self, ddl, outcome, compiled, parameters, out).await
+/// A table as it is when the block has committed: all its indexes are complete then.
+fn public(table: &Arc<TableSchema>) -> Arc<TableSchema> {
+    if table.indexes.iter().all(|index| index.state == IndexState::Public) {
+        return table.clone();
+    }
+    let mut public = (**table).clone();
+    public.indexes.iter_mut().for_each(|index| index.state = IndexState::Public);
+    Arc::new(public)
+}
+
+/// The changes as the block itself sees them: it maintains an index that it makes, but its entries for older rows can be read only after COMMIT.
+fn unread_indexes(outcome: &Outcome) -> Vec<CatalogChange> {
+    let made = |index: TableId| {
+        outcome.work.iter().any(|work| match work {
+            Work::FillIndex { index: made, .. } => *made == index,
+            Work::Rebuild { to, .. } => to.indexes.iter().any(|known| known.index_id == index),
+            Work::Validate { .. } => false,
+        })
+    };
+    let mut changes = outcome.changes.clone();
+    for change in &mut changes {
+        if let CatalogChange::PutTable(table) = change
+            && table.indexes.iter().any(|index| made(index.index_id))
+        {
+            let mut unread = (**table).clone();
+            let indexes = unread.indexes.iter_mut().filter(|index| made(index.index_id));
+            indexes.for_each(|index| index.state = IndexState::WriteOnly);
+            *table = Arc::new(unread);
+        }
+    }
+    changes
+}
+
+impl PendingCatalog {
+    /// The catalog that COMMIT publishes.
+    pub fn committed(&self) -> Arc<Catalog> {
+        let made = self.made.iter().filter(|table| self.overlay.table(table.table_id).is_some());
+        let made: Vec<CatalogChange> = made.cloned().map(CatalogChange::PutTable).collect();
+        Arc::new(self.overlay.apply(self.overlay.version(), &made))
     }
 }
 

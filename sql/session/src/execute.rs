@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use oltp::{OltpError, ReadOutcome, StoredRows, TableRows, finish_read, read_now, resolve};
 use plan::statement::{
-    Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement,
+    CopyDirection, Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement,
 };
 use types::{SqlState, SqlType, TextSettings, Value};
 
@@ -44,12 +44,14 @@ impl<N: Node> Session<N> {
                 out.notice(severity, &SqlError::new(notice.state, notice.message.to_string()));
             }
             let mut tries = 0;
+            self.tried_before = false;
             loop {
                 let alone = matches!(self.state, State::Idle);
                 match self.start(portal, out).await {
                     // Nothing was answered and nothing took effect: plan anew and run again.
                     Err(error) if error.schema_moved && alone && tries < STATEMENT_TRIES_MAX => {
                         tries += 1;
+                        self.tried_before = true;
                         self.node.sleep(1).await;
                         portal.compiled = Arc::new(self.compile_again(&portal.compiled)?);
                     }
@@ -70,6 +72,7 @@ impl<N: Node> Session<N> {
         let compiled = portal.compiled.clone();
         portal.rows = Rows::Done;
         let parameters = portal.parameters.clone();
+        self.refuse_loaded(&compiled)?;
         match &compiled.bound.statement {
             Statement::Empty => out.empty(),
             Statement::Kept { tag } => out.complete(tag),
@@ -126,6 +129,26 @@ impl<N: Node> Session<N> {
             }
         }
         Ok(())
+    }
+
+    /// Rows that the open block has loaded in bulk can be read and changed after COMMIT only.
+    fn refuse_loaded(&self, compiled: &Compiled) -> Result<(), SqlError> {
+        let concerns_rows = match &compiled.bound.statement {
+            Statement::Select(_)
+            | Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_) => true,
+            Statement::Copy(copy) => matches!(copy.direction, CopyDirection::To { .. }),
+            _ => false,
+        };
+        match self.loaded_table(&compiled.bound).filter(|_| concerns_rows) {
+            None => Ok(()),
+            Some(table) => Err(SqlError::not_supported(format!(
+                "reading or changing table \"{}\" in the transaction that has loaded rows into it in bulk",
+                table.name
+            ))
+            .with_hint("Commit first.")),
+        }
     }
 
     /// SELECT, by the short path if there is one.
@@ -626,6 +649,7 @@ impl<N: Node> Session<N> {
             return Ok(());
         };
         let outcome = self.commit_contents(*block).await;
+        self.holds.clear();
         let ending = if outcome.is_ok() { Ending::Commit } else { Ending::Rollback };
         self.end_settings(ending, out);
         outcome

@@ -14,7 +14,7 @@ pub mod node;
 pub mod output;
 mod planner;
 mod portal;
-mod rebuild;
+pub mod rebuild;
 mod scans;
 pub mod session;
 pub mod settings;

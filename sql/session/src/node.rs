@@ -1,16 +1,17 @@
 //! What a session needs of the node beside transactions and analytics: the catalog, time, randomness, and loading in bulk.
 #![expect(async_fn_in_trait, reason = "connections stay on their core: no future here is Send")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use oltp::Engine;
 use plan::catalog::{Catalog, VirtualTable};
 use plan::statement::BoundStatement;
-use types::schema::RowAddress;
 use types::{TableId, TableSchema, Timestamp, Value};
 
 use crate::analytics::Analytics;
 use crate::error::SqlError;
+use crate::rebuild::RowChange;
 
 /// The node, from one core.
 pub trait Node {
@@ -19,7 +20,9 @@ pub trait Node {
     /// Analytics.
     type Analytics: Analytics;
     /// A load in bulk.
-    type Bulk: BulkLoad;
+    type Bulk: BulkLoad<Scan = Self::Scan>;
+    /// The rows of a table on their way to a change of the schema.
+    type Scan: TableScan;
 
     /// Transactions.
     fn engine(&self) -> &Self::Engine;
@@ -59,34 +62,88 @@ pub trait Node {
     /// # Errors
     /// 53000 when too many loads run.
     fn start_bulk(&self, request: BulkRequest) -> Result<Self::Bulk, SqlError>;
+
+    /// Pins a table and starts to read all its rows on background cores.
+    ///
+    /// # Errors
+    /// 40001 if the table is not what the transaction knows; 72000; unavailability.
+    async fn scan_table(
+        &self,
+        request: ScanRequest<'_, Self::Bulk>,
+    ) -> Result<Self::Scan, SqlError>;
+}
+
+/// What a load makes of each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// The row, and its entries in every index of its table.
+    Rows,
+    /// Only its entry in this index.
+    Entries(TableId),
+    /// Nothing: the rows are only looked at.
+    Nothing,
 }
 
 /// A load to be started.
 #[derive(Clone, Debug)]
 pub struct BulkRequest {
-    /// The table.
+    /// The table as it is to be.
     pub table: Arc<TableSchema>,
-    /// COPY's bytes and how to read them; nothing if rows are given by [`BulkLoad::rows`].
+    /// What to make.
+    pub loaded: Loaded,
+    /// COPY's bytes and how to read them; nothing if rows are given.
     pub copy: Option<Arc<BoundStatement>>,
     /// What its expressions may know.
     pub surroundings: oltp::Surroundings,
-    /// The transaction's snapshot: keys written after it are checked again at COMMIT.
-    pub snapshot: Timestamp,
+    /// The table as it is committed, if it has rows where these go: their keys are taken.
+    pub existing: Option<Arc<TableSchema>>,
+}
+
+/// A table to be read whole.
+pub struct ScanRequest<'a, B> {
+    /// The table, as its rows are to be understood.
+    pub table: Arc<TableSchema>,
+    /// The table as it is committed, if it has rows at the snapshot.
+    pub committed: Option<Arc<TableSchema>>,
+    /// The transaction's snapshot.
+    pub at: Timestamp,
+    /// Loads of the same transaction into the table.
+    pub loads: Vec<&'a B>,
+    /// Keys of rows that the transaction has changed itself: they are left out.
+    pub hidden: BTreeSet<Vec<u8>>,
+}
+
+/// The rows of a table. Dropping it stops the reading.
+pub trait TableScan {
+    /// The next stored rows; nothing at the end.
+    ///
+    /// # Errors
+    /// Damage, a failed disk.
+    async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, SqlError>;
 }
 
 /// Rows on their way into sealed table files, built on background cores. Dropping it deletes the files.
 pub trait BulkLoad {
+    /// Rows of a table.
+    type Scan: TableScan;
+
     /// Hands over the next bytes of a COPY; waits while the window is full.
     ///
     /// # Errors
     /// What is wrong with an earlier line; a full disk.
     async fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SqlError>;
 
-    /// Hands over stored rows; waits while the window is full.
+    /// Hands over stored rows; waits while the window is full. A hidden row id that is NULL is given.
     ///
     /// # Errors
     /// As [`BulkLoad::bytes`].
-    async fn rows(&mut self, rows: Vec<(RowAddress, Vec<Value>)>) -> Result<(), SqlError>;
+    async fn rows(&mut self, rows: Vec<Vec<Value>>) -> Result<(), SqlError>;
+
+    /// Takes all that is left of a scan, changed, without leaving the background cores.
+    ///
+    /// # Errors
+    /// As [`BulkLoad::bytes`], and what the change raises.
+    async fn rest(&mut self, scan: Self::Scan, change: Arc<RowChange>) -> Result<(), SqlError>;
 
     /// Ends the input: everything is sorted, checked for duplicates among itself, and on disk.
     ///
@@ -106,6 +163,6 @@ pub trait BulkLoad {
     where
         Self: Sized;
 
-    /// The storage table that it loads.
-    fn table(&self) -> TableId;
+    /// The table that it loads.
+    fn table(&self) -> &Arc<TableSchema>;
 }

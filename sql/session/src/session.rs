@@ -50,6 +50,10 @@ pub struct Session<N: Node> {
     pub(crate) process_id: u32,
     pub(crate) state: State<N::Bulk>,
     pub(crate) sequences: SequenceCache,
+    /// The statement under way was tried before, and something came first.
+    pub(crate) tried_before: bool,
+    /// Writers that changes of the schema hold back until their block ends.
+    pub(crate) holds: Vec<<N::Engine as Engine>::Hold>,
     pub(crate) functions: RefCell<Option<Arc<SessionFunctions>>>,
     statements: BTreeMap<Box<str>, PreparedStatement>,
     portals: BTreeMap<Box<str>, Portal<N>>,
@@ -109,6 +113,8 @@ impl<N: Node> Session<N> {
             process_id: identity.process_id,
             state: State::Idle,
             sequences: SequenceCache::default(),
+            tried_before: false,
+            holds: Vec::new(),
             functions: RefCell::new(None),
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
@@ -580,6 +586,7 @@ impl<N: Node> Session<N> {
 
     /// Gives back what an open block holds.
     pub(crate) async fn roll_back(&mut self) {
+        self.holds.clear();
         if let State::Open(block) = &mut self.state {
             if let Some(transaction) = block.transaction.take() {
                 self.node.engine().end_snapshot(transaction.snapshot());

@@ -398,7 +398,7 @@ impl<N: Node> Session<N> {
         node.engine().end_snapshot(snapshot);
         outcome?;
         if let Some(pending) = block.catalog.take() {
-            node.publish_catalog(pending.overlay).await?;
+            node.publish_catalog(pending.committed()).await?;
         }
         Ok(())
     }

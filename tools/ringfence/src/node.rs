@@ -5,7 +5,7 @@
 //! next idle moment, logs become durable, the process ends with 0. A shard that fails ends the process: what it acknowledged is durable, what it did
 //! not is unknown.
 
-mod boot;
+pub mod boot;
 pub mod core;
 pub mod state;
 mod status;

@@ -11,7 +11,7 @@ use net::pg::listener::{PgListener, PgListenerSettings, SecretSource, SystemSecr
 use plan::catalog::{Catalog, VirtualTable};
 use platform::{Platform, SchedulingClass, channel, sleep, spawn};
 use runtime::Core;
-use session::node::{BulkRequest, Node};
+use session::node::{BulkRequest, Node, ScanRequest};
 use session::{SqlError, system};
 use shard::{Attachment, Shard, ShardClient, ShardMessage, ShardOptions};
 use storage::{DataDirectory, TableLayout, Tree};
@@ -22,7 +22,7 @@ use super::boot::{self, CoreStart, describe};
 use super::state::{CoreTask, NodeState};
 use super::status;
 use crate::analytics::CoreAnalytics;
-use crate::bulk::CoreBulk;
+use crate::bulk::{CoreBulk, CoreScan};
 use crate::pg_backend::Backend;
 
 /// Seconds from 1970-01-01 to 2000-01-01.
@@ -231,6 +231,7 @@ impl Node for CoreNode {
     type Engine = ShardClient;
     type Analytics = CoreAnalytics;
     type Bulk = CoreBulk;
+    type Scan = CoreScan;
 
     fn engine(&self) -> &ShardClient {
         &self.client
@@ -290,6 +291,10 @@ impl Node for CoreNode {
     fn start_bulk(&self, request: BulkRequest) -> Result<CoreBulk, SqlError> {
         CoreBulk::start(self, request)
     }
+
+    async fn scan_table(&self, request: ScanRequest<'_, CoreBulk>) -> Result<CoreScan, SqlError> {
+        CoreScan::start(self, request).await
+    }
 }
 
 impl CoreNode {
@@ -306,6 +311,11 @@ impl CoreNode {
     /// Transactions.
     pub fn client(&self) -> &ShardClient {
         &self.client
+    }
+
+    /// What the cores share.
+    pub fn state(&self) -> &Arc<NodeState> {
+        &self.state
     }
 }
 

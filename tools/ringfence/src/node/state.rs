@@ -2,7 +2,7 @@
 //! statement's data.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -44,6 +44,8 @@ pub struct NodeState {
     pub listen: OnceLock<SocketAddr>,
     /// Where metrics are, once bound.
     pub http: OnceLock<SocketAddr>,
+    /// Loads in bulk that are under way.
+    pub bulk_loads: Arc<AtomicUsize>,
     catalog: RwLock<Arc<Catalog>>,
     catalog_version: AtomicU64,
     tasks: Mutex<Vec<Option<ChannelSender<CoreTask>>>>,
@@ -72,6 +74,7 @@ impl NodeState {
             started: Instant::now(),
             listen: OnceLock::new(),
             http: OnceLock::new(),
+            bulk_loads: Arc::default(),
             catalog: RwLock::new(Arc::new(Catalog::initial())),
             catalog_version: AtomicU64::new(u64::MAX),
             tasks: Mutex::new((0..count).map(|_| None).collect()),
