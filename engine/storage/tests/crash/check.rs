@@ -17,6 +17,7 @@ use crate::rows::rows_of;
 /// Works out what of the unacknowledged survived, and asserts that nothing acknowledged is missing.
 pub async fn settle(node: &Node, model: &mut Model) {
     settle_tables(node, model);
+    settle_floor(node, model);
     let mut lost: BTreeSet<u64> = BTreeSet::new();
     let mut lost_from: BTreeMap<LogId, LogPosition> = BTreeMap::new();
     let mut kept_through: BTreeMap<LogId, LogPosition> = BTreeMap::new();
@@ -65,6 +66,15 @@ pub async fn settle(node: &Node, model: &mut Model) {
     assert!(node.reservation >= at(highest), "a timestamp may be given twice");
     model.lose(&lost);
     model.pins.clear();
+}
+
+/// A floor that was not acknowledged has risen or not; wherever it is now, everything above it is there.
+fn settle_floor(node: &Node, model: &mut Model) {
+    let floors: Vec<u64> = node.trees.iter().map(|tree| tree.floor().hlc()).collect();
+    assert!(floors.iter().all(|floor| *floor == floors[0]), "{floors:?}");
+    assert!(floors[0] <= model.floor, "the floor is above what anybody asked for");
+    assert!(floors[0] >= model.floor_told, "the floor fell");
+    model.floor = floors[0];
 }
 
 /// A definition or a drop that was not acknowledged has happened everywhere or nowhere.
@@ -195,9 +205,6 @@ pub fn some_clock(model: &Model, prng: &mut Prng) -> u64 {
 
 /// Every read of everything, now and at some older timestamps, by ranges and now and then by snapshots.
 pub async fn check_everything(node: &Node, model: &Model, prng: &mut Prng) {
-    for tree in &node.trees {
-        assert!(tree.floor() <= at(model.floor), "the floor is above what anybody asked for");
-    }
     for (table, known) in &model.tables {
         let clocks = [model.clock, some_clock(model, prng), model.floor];
         for slice in (0..slices().get()).map(SliceId) {

@@ -159,8 +159,8 @@ impl Clients {
                 0..52 => self.transaction(&mut prng).await?,
                 52..66 => self.read_keys(&mut prng).await?,
                 66..72 => self.read_a_slice(&mut prng).await?,
-                72..76 => self.flush(&mut prng).await?,
-                76..79 => self.compact(&mut prng).await?,
+                72..77 => self.flush(&mut prng).await?,
+                77..79 => self.compact(&mut prng).await?,
                 79..82 => self.raise_floor(&mut prng).await?,
                 82..86 => self.publish(&mut prng).await?,
                 86..88 => self.define_table(&mut prng).await?,
@@ -474,6 +474,8 @@ impl Clients {
             let raised = give_up(tree.raise_floor(at(floor)).await)?;
             assert!(raised >= at(floor), "no pin of ours is below");
         }
+        let mut model = self.model.borrow_mut();
+        model.floor_told = model.floor_told.max(floor);
         Ok(())
     }
 

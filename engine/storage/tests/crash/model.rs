@@ -52,6 +52,8 @@ pub struct Model {
     pub clock: u64,
     /// No read of ours goes below.
     pub floor: u64,
+    /// The highest floor that was said to be durable on every shard.
+    pub floor_told: u64,
     /// Snapshots that are open, with how often.
     pub pins: BTreeMap<u64, usize>,
     /// Those of the present start, and of crashed ones that nobody has looked at since.
@@ -66,6 +68,7 @@ impl Model {
             tables: BTreeMap::new(),
             clock: CLOCK_FIRST,
             floor: 0,
+            floor_told: 0,
             pins: BTreeMap::new(),
             transactions: Vec::new(),
             next_table: 20,

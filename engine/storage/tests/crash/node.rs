@@ -48,7 +48,7 @@ pub fn options(prng: &mut Prng) -> StorageOptions {
         chunk_bytes_first: 256 + prng.below(4000) as usize,
         block_cache_bytes: ByteCount(prng.below(100 * KIB)),
         level_zero_files: 2 + prng.below(3) as usize,
-        level_one_bytes: ByteCount(4 * KIB + prng.below(32 * KIB)),
+        level_one_bytes: ByteCount(1 + prng.below(12 * KIB)),
         file_bytes: ByteCount(4 * KIB + prng.below(16 * KIB)),
         row_group_rows: 64,
         page_rows: 4 + prng.below(28) as usize,
