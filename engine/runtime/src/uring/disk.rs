@@ -7,10 +7,10 @@
 //!
 //! Why not one durable write (`RWF_DSYNC`) in place of the pair: on a device with a volatile cache and
 //! no forced unit access the kernel flushes for it in a worker bound to the CPU that took the
-//! interrupt. On idle CPUs that saved two thirds of the processor time of a flush (19 against 70 us,
-//! `examples/flush`), but beside any thread that keeps that CPU busy, our own scans among them, the
-//! median went from 0.18 ms to 4 ms, a time slice. The linked flush runs on threads that may go to
-//! any CPU.
+//! interrupt. On idle CPUs that saved two thirds of the processor time of a flush (19 against 70 us
+//! for 4 KiB), but beside any thread that keeps that CPU busy, our own scans among them, the median
+//! went from 0.18 ms to 4 ms, a time slice (`examples/flush` beside a compiler). The linked flush
+//! runs on threads that may go to any CPU.
 //!
 //! Cost: one write and its flush are two entries in the core's next submission; one allocation for
 //! the completion and one for the group.
