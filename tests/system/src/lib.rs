@@ -3,6 +3,10 @@
 //! The binary is `$RINGFENCE_BINARY`, or `release/ringfence` of the target folder. Every node has a temporary directory, ports chosen by the system, and is
 //! killed when its handle is dropped.
 
+mod oracle;
+
+pub use oracle::Oracle;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
