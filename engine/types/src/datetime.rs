@@ -100,7 +100,7 @@ pub fn timestamp_to_date(micros: i64) -> i32 {
 /// The wall clock of a zone at an instant.
 pub fn to_local(micros: i64, zone: &TimeZone) -> i64 {
     if timestamp_is_finite(micros) {
-        micros.saturating_add(i64::from(zone.offset_seconds()) * MICROS_PER_SECOND)
+        micros.saturating_add(i64::from(zone.at(micros).offset_seconds()) * MICROS_PER_SECOND)
     } else {
         micros
     }
@@ -115,7 +115,7 @@ pub fn from_local(micros: i64, zone: &TimeZone) -> Result<i64, ValueError> {
         return Ok(micros);
     }
     micros
-        .checked_sub(i64::from(zone.offset_seconds()) * MICROS_PER_SECOND)
+        .checked_sub(i64::from(zone.at_local(micros).offset_seconds()) * MICROS_PER_SECOND)
         .filter(|utc| timestamp_in_range(*utc))
         .ok_or_else(timestamp_out_of_range)
 }
@@ -243,8 +243,9 @@ pub fn append_timestamptz(micros: i64, zone: &TimeZone, out: &mut Vec<u8>) {
     if append_infinite(micros, out) {
         return;
     }
-    let year = append_wall_clock(to_local(micros, zone), out).year;
-    append_offset(zone.offset_seconds(), out);
+    let zone = TimeZone::Fixed(zone.at(micros));
+    let year = append_wall_clock(to_local(micros, &zone), out).year;
+    append_offset(zone.at(micros).offset_seconds(), out);
     if year <= 0 {
         out.extend_from_slice(b" BC");
     }

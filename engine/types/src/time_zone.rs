@@ -1,12 +1,25 @@
-//! Time zones as the value formats see them: an offset from UTC and a short name.
+//! Time zones as the value formats see them: an offset from UTC and a short name at every instant.
 //!
-//! Fixed offsets and POSIX zones without daylight saving are complete here. A zone of the IANA database is refused by name, never approximated.
+//! Fixed offsets and POSIX zones without daylight saving are complete here. Zones of the IANA database come as tables that are compiled in ([`NamedZone`]); a
+//! POSIX zone with daylight saving rules of its own is refused, never approximated.
+
+mod named;
 
 use crate::{SqlState, ValueError};
+pub use named::NamedZone;
 
-/// A zone with one offset for all time.
+/// A zone. Its offset from UTC is that of an instant ([`TimeZone::at`]) or of a wall clock ([`TimeZone::at_local`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimeZone {
+pub enum TimeZone {
+    /// One offset for all time.
+    Fixed(FixedZone),
+    /// A zone of the IANA database.
+    Named(NamedZone),
+}
+
+/// A zone with one offset for all time; also what any zone is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FixedZone {
     /// Seconds east of UTC.
     offset_seconds: i32,
     /// Name in bytes, for `TZ` in `to_char`; `UTC` if none was given.
@@ -17,17 +30,28 @@ pub struct TimeZone {
 /// Largest distance from UTC that PostgreSQL accepts, in seconds (exclusive).
 pub const OFFSET_SECONDS_MAX: i32 = 16 * 3600;
 
-impl TimeZone {
+impl FixedZone {
     /// Coordinated universal time.
-    pub const UTC: TimeZone =
-        TimeZone { offset_seconds: 0, abbreviation: *b"UTC\0\0\0\0\0", abbreviation_bytes: 3 };
+    pub const UTC: FixedZone =
+        FixedZone { offset_seconds: 0, abbreviation: *b"UTC\0\0\0\0\0", abbreviation_bytes: 3 };
 
-    /// A zone `seconds` east of UTC; nothing if it is farther than PostgreSQL allows.
-    pub fn fixed(seconds: i32) -> Option<TimeZone> {
+    /// `seconds` east of UTC, under a name of one to eight bytes.
+    fn named(offset_seconds: i32, name: &str) -> Option<FixedZone> {
+        let mut abbreviation = [0; 8];
+        if name.is_empty() || name.len() > abbreviation.len() {
+            return None;
+        }
+        for (to, from) in abbreviation.iter_mut().zip(name.bytes()) {
+            *to = from.to_ascii_uppercase();
+        }
+        Some(FixedZone { offset_seconds, abbreviation, abbreviation_bytes: name.len() as u8 })
+    }
+
+    fn of_seconds(seconds: i32) -> Option<FixedZone> {
         if seconds.abs() >= OFFSET_SECONDS_MAX {
             return None;
         }
-        let mut zone = TimeZone { offset_seconds: seconds, ..TimeZone::UTC };
+        let mut zone = FixedZone { offset_seconds: seconds, ..FixedZone::UTC };
         if seconds != 0 {
             let magnitude = seconds.unsigned_abs();
             let (hours, minutes) = (magnitude / 3600, magnitude % 3600 / 60);
@@ -56,53 +80,64 @@ impl TimeZone {
         core::str::from_utf8(&self.abbreviation[..usize::from(self.abbreviation_bytes)])
             .unwrap_or("UTC")
     }
+}
 
-    /// Reads the value of `TimeZone` or the zone of `AT TIME ZONE`: `UTC`, `GMT`, `Z`, `+02`, `-05:30`, `UTC+3` (POSIX: west is positive).
-    ///
-    /// A bare signed number is ISO (east positive) when `iso` is set, as in `AT TIME ZONE INTERVAL` and literals, and POSIX otherwise, as in `SET`.
+impl TimeZone {
+    /// Coordinated universal time.
+    pub const UTC: TimeZone = TimeZone::Fixed(FixedZone::UTC);
+
+    /// A zone `seconds` east of UTC; nothing if it is farther than PostgreSQL allows.
+    pub fn fixed(seconds: i32) -> Option<TimeZone> {
+        FixedZone::of_seconds(seconds).map(TimeZone::Fixed)
+    }
+
+    /// What it is at an instant: microseconds since 2000-01-01 00:00 UTC.
+    pub fn at(&self, micros: i64) -> FixedZone {
+        match self {
+            TimeZone::Fixed(zone) => *zone,
+            TimeZone::Named(zone) => zone.at(micros),
+        }
+    }
+
+    /// What it is when its wall clock shows a time. One that is skipped counts as before the change, one that comes twice as after it.
+    pub fn at_local(&self, micros: i64) -> FixedZone {
+        match self {
+            TimeZone::Fixed(zone) => *zone,
+            TimeZone::Named(zone) => zone.at_local(micros),
+        }
+    }
+
+    /// Its name in the IANA database, if it has one.
+    pub fn name(&self) -> Option<&'static str> {
+        match self {
+            TimeZone::Fixed(_) => None,
+            TimeZone::Named(zone) => Some(zone.name()),
+        }
+    }
+
+    /// Reads the value of `TimeZone` or the zone of `AT TIME ZONE`: `UTC`, `Z`, `+02`, `UTC+3` (POSIX: west is positive), `Europe/Berlin`.
     ///
     /// # Errors
     /// 22023 for anything else.
     pub fn parse(name: &str) -> Result<TimeZone, ValueError> {
         let unknown = || {
-            let error = ValueError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                alloc::format!("time zone \"{name}\" not recognized"),
-            );
-            if name.contains('/') {
-                error.with_hint(
-                    "Only UTC, fixed offsets and POSIX zones without daylight saving are built in.",
-                )
-            } else {
-                error
-            }
+            let message = alloc::format!("time zone \"{name}\" not recognized");
+            ValueError::new(SqlState::INVALID_PARAMETER_VALUE, message)
         };
         let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (word, rest) = name.split_at(letters);
-        if rest.is_empty() {
-            let known = ["utc", "gmt", "z", "zulu", "uct", "ut"];
-            if known.iter().any(|zone| word.eq_ignore_ascii_case(zone)) {
-                let mut zone = TimeZone::UTC;
-                if word.eq_ignore_ascii_case("gmt") {
-                    zone.abbreviation = *b"GMT\0\0\0\0\0";
-                }
-                return Ok(zone);
-            }
-            return Err(unknown());
-        }
-        if matches!(name.to_ascii_lowercase().as_str(), "etc/utc" | "etc/uct" | "etc/gmt") {
+        if rest.is_empty() && ["utc", "z"].iter().any(|zone| word.eq_ignore_ascii_case(zone)) {
             return Ok(TimeZone::UTC);
         }
-        let west = parse_offset(rest).ok_or_else(unknown)?;
-        let mut zone = TimeZone::fixed(-west).ok_or_else(unknown)?;
-        if (1..=8).contains(&word.len()) {
-            zone.abbreviation = [0; 8];
-            for (to, from) in zone.abbreviation.iter_mut().zip(word.bytes()) {
-                *to = from.to_ascii_uppercase();
-            }
-            zone.abbreviation_bytes = word.len() as u8;
+        if let Some(zone) = NamedZone::parse(name) {
+            return Ok(TimeZone::Named(zone));
         }
-        Ok(zone)
+        if rest.is_empty() {
+            return Err(unknown());
+        }
+        let west = parse_offset(rest).ok_or_else(unknown)?;
+        let zone = FixedZone::of_seconds(-west).ok_or_else(unknown)?;
+        Ok(TimeZone::Fixed(FixedZone::named(-west, word).unwrap_or(zone)))
     }
 }
 

@@ -591,11 +591,9 @@ fn date_style(definition: &'static Setting, value: &str) -> Result<String, SqlEr
 
 fn time_zone(definition: &'static Setting, value: &str) -> Result<String, SqlError> {
     match TimeZone::parse(value) {
-        Ok(_) if value.eq_ignore_ascii_case("utc") => Ok("UTC".into()),
-        Ok(_) => Ok(value.into()),
-        Err(_) => Err(invalid(definition, value).with_hint(
-            "Only UTC, fixed offsets and POSIX zones without daylight saving are built in.",
-        )),
+        Ok(zone) if zone == TimeZone::UTC => Ok("UTC".into()),
+        Ok(zone) => Ok(zone.name().unwrap_or(value).into()),
+        Err(_) => Err(invalid(definition, value)),
     }
 }
 

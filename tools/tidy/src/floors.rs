@@ -32,7 +32,7 @@ const FLOORS: &[(&str, u32)] = &[
 
 /// Pure crates and everything they may depend on.
 const PURE: &[(&str, &[&str])] = &[
-    ("types", &["crc32c", "libm", "thiserror", "xxhash-rust"]),
+    ("types", &["chrono", "chrono-tz", "crc32c", "libm", "thiserror", "xxhash-rust"]),
     ("accord", &["foldhash", "hashbrown", "thiserror", "types"]),
     ("sstable", &["lz4_flex", "rkyv", "thiserror", "types", "xxhash-rust"]),
     ("functions", &["accord", "libm", "regex-automata", "regex-lite", "thiserror", "types"]),

@@ -246,7 +246,7 @@ struct Reading {
     day: Option<i32>,
     day_of_year: Option<i32>,
     time: Option<Time>,
-    zone_seconds: Option<i32>,
+    zone: Option<TimeZone>,
     before_christ: bool,
     meridian: Option<Meridian>,
     special: Option<Special>,
@@ -268,7 +268,7 @@ struct Time {
 /// What a string means: a wall clock (or an instant, if it names a zone), or an infinity.
 enum Meaning {
     Infinity { negative: bool },
-    Local { micros: i64, days: i64, zone_seconds: Option<i32> },
+    Local { micros: i64, days: i64, zone: Option<TimeZone> },
 }
 
 fn number(text: &str) -> Result<i32, Fault> {
@@ -424,10 +424,10 @@ impl Reading {
     }
 
     fn place_offset(&mut self, text: &str) -> Result<(), Fault> {
-        if self.zone_seconds.is_some() {
+        if self.zone.is_some() {
             return Err(Fault::Format);
         }
-        self.zone_seconds = Some(offset(text)?);
+        self.zone = Some(TimeZone::fixed(offset(text)?).ok_or(Fault::Field)?);
         Ok(())
     }
 
@@ -471,21 +471,19 @@ impl Reading {
             "j" | "jd" | "julian" => self.julian_follows = true,
             "allballs" => {
                 self.time = Some(Time { hour: 0, minute: 0, second: 0, micros: 0 });
-                self.zone_seconds = Some(0);
+                self.zone = Some(TimeZone::UTC);
             }
             "t" if self.date_known() => self.time_follows = true,
             _ => {
-                if self.zone_seconds.is_some() {
+                if self.zone.is_some() {
                     return Err(Fault::Format);
                 }
-                self.zone_seconds = Some(match abbreviation_offset(word) {
-                    Some(seconds) => seconds,
+                self.zone = Some(match abbreviation_offset(word).and_then(TimeZone::fixed) {
+                    Some(zone) => zone,
                     None if word.contains('/') || word.len() > 3 && word.contains(['+', '-']) => {
-                        TimeZone::parse(&word.to_ascii_lowercase())
-                            .map_err(Fault::Zone)?
-                            .offset_seconds()
+                        TimeZone::parse(&word.to_ascii_lowercase()).map_err(Fault::Zone)?
                     }
-                    None => TimeZone::parse(word).map_err(|_| Fault::Format)?.offset_seconds(),
+                    None => TimeZone::parse(word).map_err(|_| Fault::Format)?,
                 });
             }
         }
@@ -521,19 +519,19 @@ impl Reading {
             Some(Special::NegativeInfinity) => return Ok(Meaning::Infinity { negative: true }),
             Some(Special::Epoch) => {
                 let days = i64::from(UNIX_EPOCH_DAYS);
-                return Ok(Meaning::Local { micros: 0, days, zone_seconds: Some(0) });
+                return Ok(Meaning::Local { micros: 0, days, zone: Some(TimeZone::UTC) });
             }
             Some(Special::Now) => {
                 let now = today();
                 return Ok(Meaning::Local {
                     micros: now.rem_euclid(MICROS_PER_DAY),
                     days: now.div_euclid(MICROS_PER_DAY),
-                    zone_seconds: self.zone_seconds,
+                    zone: self.zone,
                 });
             }
             Some(Special::Day(distance)) => {
                 let days = today().div_euclid(MICROS_PER_DAY) + distance;
-                return Ok(Meaning::Local { micros: clock, days, zone_seconds: self.zone_seconds });
+                return Ok(Meaning::Local { micros: clock, days, zone: self.zone });
             }
             None => {}
         }
@@ -541,7 +539,7 @@ impl Reading {
             return Err(Fault::Format);
         }
         let days = self.days()?;
-        Ok(Meaning::Local { micros: clock, days, zone_seconds: self.zone_seconds })
+        Ok(Meaning::Local { micros: clock, days, zone: self.zone })
     }
 
     fn days(&mut self) -> Result<i64, Fault> {
@@ -637,7 +635,7 @@ fn read_iso(text: &[u8]) -> Option<Meaning> {
     }
     let days = DateParts { year, month, day }.to_days();
     let Some((separator, rest)) = rest.split_first() else {
-        return Some(Meaning::Local { micros: 0, days, zone_seconds: None });
+        return Some(Meaning::Local { micros: 0, days, zone: None });
     };
     let (clock, rest) = rest.split_at_checked(8)?;
     if !matches!(separator, b' ' | b'T') || clock[2] != b':' || clock[5] != b':' {
@@ -660,9 +658,9 @@ fn read_iso(text: &[u8]) -> Option<Meaning> {
         micros += i64::from(number(&fraction[..digits])?) * 10i64.pow(6 - digits as u32);
         rest = &fraction[digits..];
     }
-    let zone_seconds = match rest {
+    let zone = match rest {
         [] => None,
-        b"Z" => Some(0),
+        b"Z" => Some(TimeZone::UTC),
         [sign @ (b'+' | b'-'), offset @ ..] => {
             let (hours, minutes) = match offset {
                 [a, b] => (number(&[*a, *b])?, 0),
@@ -673,11 +671,11 @@ fn read_iso(text: &[u8]) -> Option<Meaning> {
                 return None;
             }
             let seconds = (hours * 3600 + minutes * 60) as i32;
-            Some(if *sign == b'-' { -seconds } else { seconds })
+            Some(TimeZone::fixed(if *sign == b'-' { -seconds } else { seconds })?)
         }
         _ => return None,
     };
-    Some(Meaning::Local { micros, days, zone_seconds })
+    Some(Meaning::Local { micros, days, zone })
 }
 
 fn read(text: &str, settings: &TextSettings) -> Result<Meaning, Fault> {
@@ -795,11 +793,8 @@ pub fn parse_timestamptz(text: &str, settings: &TextSettings) -> Result<i64, Val
     match meaning {
         Meaning::Infinity { negative: true } => Ok(TIMESTAMP_NEGATIVE_INFINITY),
         Meaning::Infinity { negative: false } => Ok(TIMESTAMP_INFINITY),
-        Meaning::Local { micros, days, zone_seconds } => {
-            let zone = match zone_seconds {
-                Some(seconds) => TimeZone::fixed(seconds).ok_or_else(|| out_of_range(text))?,
-                None => settings.time_zone,
-            };
+        Meaning::Local { micros, days, zone } => {
+            let zone = zone.unwrap_or(settings.time_zone);
             days.checked_mul(MICROS_PER_DAY)
                 .and_then(|midnight| midnight.checked_add(micros))
                 .and_then(|local| from_local(local, &zone).ok())

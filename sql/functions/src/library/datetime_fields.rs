@@ -228,7 +228,7 @@ fn timestamp_field(
     let time = wall.rem_euclid(MICROS_PER_DAY);
     let clock = TimeParts::of_micros(time);
     let within_minute = time % MICROS_PER_MINUTE;
-    let offset = zone.map_or(0, TimeZone::offset_seconds);
+    let offset = zone.map_or(0, |zone| zone.at(instant).offset_seconds());
     Ok(match field {
         Field::Microseconds => Answer::Whole(within_minute),
         Field::Milliseconds => Answer::Scaled { value: i128::from(within_minute), scale: 3 },

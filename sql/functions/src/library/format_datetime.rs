@@ -23,7 +23,7 @@ functions! {
         if !timestamp_is_finite(a.0) || format.is_empty() {
             return Ok(None);
         }
-        let zone = context.settings.time_zone;
+        let zone = TimeZone::Fixed(context.settings.time_zone.at(a.0));
         print::print(&Printed::of_wall_clock(to_local(a.0, &zone), Some(zone)), format).map(Some)
     }
     fn interval_to_char(a: Interval, format: &str) -> Option<String> {

@@ -246,13 +246,14 @@ fn push_zone(
     case: Case,
 ) -> Result<bool, EvalError> {
     time.date()?;
-    let offset = time.zone.map_or(0, |zone| zone.offset_seconds());
+    // The zone is what it is at the instant that is printed.
+    let offset = time.zone.map_or(0, |zone| zone.at(0).offset_seconds());
     let sign = if offset < 0 { '-' } else { '+' };
     let (hours, minutes) = (offset.unsigned_abs() / 3600, offset.unsigned_abs() / 60 % 60);
     match field {
         Field::Zone => {
             if let Some(zone) = &time.zone {
-                push_name(out, zone.abbreviation(), case, 0);
+                push_name(out, zone.at(0).abbreviation(), case, 0);
             }
         }
         Field::ZoneHour => out.push_str(&format!("{sign}{hours:02}")),
