@@ -1,11 +1,13 @@
 //! From an access path with its parameters to keys and ranges of keys.
 
+use std::collections::BTreeSet;
+
 use accord::TokenRange;
 use functions::{EvalContext, Expr, evaluate};
 use plan::point_plan::{Access, KeyRange};
 use types::key::{KeyOrder, Nulls, append_key_column, prefix_end};
 use types::schema::{KeyColumn, Partitioning, RowAddress};
-use types::{TableId, Token, Value};
+use types::{SqlType, TableId, Token, Value};
 
 use crate::error::StatementError;
 use crate::row::TableRows;
@@ -65,6 +67,25 @@ pub fn resolve(
             }
             Ok(Targets::Points(addresses))
         }
+        Access::Among(array) => {
+            let Value::Array(elements) = value(array)? else {
+                return Ok(Targets::Points(Vec::new()));
+            };
+            if elements.len() > crate::READ_ROWS_MAX as usize {
+                return Ok(Targets::Whole);
+            }
+            let key = &table.schema.columns[usize::from(table.schema.key[0].position)];
+            let mut known: BTreeSet<Vec<u8>> = BTreeSet::new();
+            let mut addresses = Vec::with_capacity(elements.len());
+            for element in elements.iter() {
+                let Some(element) = as_integer(element, key.column_type.sql_type) else { continue };
+                let address = table.schema.address(table.slices, &[&element]);
+                if known.insert(address.key.clone()) {
+                    addresses.push(address);
+                }
+            }
+            Ok(Targets::Points(addresses))
+        }
         Access::KeyRange(range) => {
             let Some((values, (low, high))) =
                 key_bounds(&table.schema.key, range, parameters, context)?
@@ -99,6 +120,22 @@ pub fn resolve(
             Ok(Targets::Index(*index, Bounds { table: schema.index_id, tokens, low, high }))
         }
     }
+}
+
+/// An element of an array as a key column holds it; nothing for NULL and for what the column cannot hold.
+fn as_integer(element: &Value, to: SqlType) -> Option<Value> {
+    let number = match element {
+        Value::Null => return None,
+        Value::Int2(number) => i64::from(*number),
+        Value::Int4(number) => i64::from(*number),
+        Value::Int8(number) => *number,
+        other => return Some(other.clone()),
+    };
+    Some(match to {
+        SqlType::Int2 => Value::Int2(i16::try_from(number).ok()?),
+        SqlType::Int4 => Value::Int4(i32::try_from(number).ok()?),
+        _ => Value::Int8(number),
+    })
 }
 
 type KeyBounds = (Vec<Value>, (Vec<u8>, Option<Vec<u8>>));

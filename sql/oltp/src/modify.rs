@@ -1,6 +1,6 @@
 //! INSERT, UPDATE and DELETE inside a transaction: rows are read at its snapshot and what becomes of them is buffered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use functions::{EvalContext, Expr, evaluate_predicate};
 use plan::statement::{Delete, Insert, OnConflict, Update};
@@ -32,11 +32,13 @@ pub struct FoundRow {
     pub row: OwnRow,
     /// Further columns, after the stored ones.
     pub further: Vec<Value>,
+    /// Whether a query has found it: the statement's condition holds.
+    pub is_tested: bool,
 }
 
 impl From<OwnRow> for FoundRow {
     fn from(row: OwnRow) -> FoundRow {
-        FoundRow { row, further: Vec::new() }
+        FoundRow { row, further: Vec::new(), is_tested: false }
     }
 }
 
@@ -66,11 +68,13 @@ pub async fn insert<E: Engine>(
         distinct.dedup_by(|a, b| a.key == b.key);
         transaction.rows(engine, table, &Targets::Points(distinct)).await?
     };
+    let existing: BTreeMap<&[u8], &OwnRow> =
+        existing.iter().map(|own| (own.address.key.as_slice(), own)).collect();
     let mut written: BTreeSet<Vec<u8>> = BTreeSet::new();
     let mut changed = Changed::default();
     for (row, address) in rows.into_iter().zip(addresses) {
         let second = !written.insert(address.key.clone());
-        let there = existing.iter().find(|own| own.address.key == address.key);
+        let there = existing.get(address.key.as_slice());
         if there.is_none() && !second {
             count(&mut changed, insert.returning.as_deref(), &row, evaluation)?;
             transaction.put(table, address, None, row)?;
@@ -110,11 +114,11 @@ pub async fn update<E: Engine>(
     evaluation: Evaluation<'_>,
 ) -> Result<Changed, OltpError> {
     let Evaluation { parameters, context } = evaluation;
-    let filter = if update.footprint.is_some() { None } else { update.filter.as_ref() };
     let mut changed = Changed::default();
     let mut moved: Vec<(RowAddress, Vec<Value>)> = Vec::new();
     let mut done: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for FoundRow { row: OwnRow { address, values: old }, further } in found {
+    for FoundRow { row: OwnRow { address, values: old }, further, is_tested } in found {
+        let filter = update.filter.as_ref().filter(|_| !is_tested);
         // A row that joins several others is updated once, as in PostgreSQL.
         if !done.insert(address.key.clone()) {
             continue;
@@ -159,10 +163,10 @@ pub fn delete(
     found: Vec<FoundRow>,
     evaluation: Evaluation<'_>,
 ) -> Result<Changed, OltpError> {
-    let filter = if delete.footprint.is_some() { None } else { delete.filter.as_ref() };
     let mut changed = Changed::default();
     let mut done: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for FoundRow { row: OwnRow { address, values: old }, further } in found {
+    for FoundRow { row: OwnRow { address, values: old }, further, is_tested } in found {
+        let filter = delete.filter.as_ref().filter(|_| !is_tested);
         if !done.insert(address.key.clone()) {
             continue;
         }

@@ -325,9 +325,13 @@ impl Transaction {
             .cloned()
             .collect();
         let found = read_points_at(engine, table, unknown.clone(), self.snapshot).await?;
+        let found: BTreeMap<&[u8], (Timestamp, &[u8])> = found
+            .iter()
+            .map(|(address, at, row)| (address.key.as_slice(), (*at, row.as_slice())))
+            .collect();
         for address in &unknown {
-            let version = found.iter().find(|(known, _, _)| known.key == address.key);
-            let expected = version.map_or(Expected::Absent, |(_, at, _)| Expected::Version(*at));
+            let version = found.get(address.key.as_slice());
+            let expected = version.map_or(Expected::Absent, |(at, _)| Expected::Version(*at));
             self.see(table, address, expected);
         }
         let mut rows = Vec::with_capacity(addresses.len());
@@ -338,8 +342,7 @@ impl Transaction {
                 if let Buffered::Put(values) = &self.rows[&key].now {
                     rows.push(OwnRow { address: address.clone(), values: values.clone() });
                 }
-            } else if let Some((_, _, row)) = found.iter().find(|(at, _, _)| at.key == address.key)
-            {
+            } else if let Some((_, row)) = found.get(address.key.as_slice()) {
                 rows.push(OwnRow { address: address.clone(), values: table.decode(row)? });
             }
         }

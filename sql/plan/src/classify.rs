@@ -26,6 +26,8 @@ pub enum OltpReason {
         /// How many keys.
         keys: usize,
     },
+    /// Rows whose keys are in an array.
+    Array,
     /// Neighbouring rows of one partition.
     KeyRange,
     /// Rows found by a prefix of an index.
@@ -73,6 +75,7 @@ impl fmt::Display for Path {
         match self {
             Path::Oltp(OltpReason::Point { keys: 1 }) => f.write_str("path: oltp (point, 1 shard)"),
             Path::Oltp(OltpReason::Point { keys }) => write!(f, "path: oltp ({keys} points)"),
+            Path::Oltp(OltpReason::Array) => f.write_str("path: oltp (points of an array)"),
             Path::Oltp(OltpReason::KeyRange) => f.write_str("path: oltp (key range, 1 shard)"),
             Path::Oltp(OltpReason::Index) => f.write_str("path: oltp (index, all shards)"),
             Path::Oltp(OltpReason::Insert) => f.write_str("path: oltp (insert)"),
@@ -112,8 +115,8 @@ pub(crate) fn classify(statement: &Statement, subqueries: &Subqueries) -> Path {
             InsertSource::Rows(_) => Path::Oltp(OltpReason::Insert),
             InsertSource::Query { query, .. } => Path::Olap(query_reason(query, subqueries)),
         },
-        Statement::Update(update) => change_path(&update.target, update.footprint.is_some()),
-        Statement::Delete(delete) => change_path(&delete.target, delete.footprint.is_some()),
+        Statement::Update(update) => change_path(&update.target),
+        Statement::Delete(delete) => change_path(&delete.target),
         Statement::Copy(copy) => match &copy.direction {
             CopyDirection::From { .. } => Path::Oltp(OltpReason::Insert),
             CopyDirection::To { query } => Path::Olap(query_reason(query, subqueries)),
@@ -128,8 +131,8 @@ pub(crate) fn classify(statement: &Statement, subqueries: &Subqueries) -> Path {
     }
 }
 
-fn change_path(target: &TableAccess, by_reading: bool) -> Path {
-    if by_reading {
+fn change_path(target: &TableAccess) -> Path {
+    if matches!(target.access, Access::Whole) {
         return Path::Olap(OlapReason::FootprintByReading);
     }
     Path::Oltp(access_reason(&target.access))
@@ -138,6 +141,7 @@ fn change_path(target: &TableAccess, by_reading: bool) -> Path {
 fn access_reason(access: &Access) -> OltpReason {
     match access {
         Access::Points(keys) => OltpReason::Point { keys: keys.len() },
+        Access::Among(_) => OltpReason::Array,
         Access::KeyRange(_) => OltpReason::KeyRange,
         Access::IndexRange { .. } => OltpReason::Index,
         Access::Nothing | Access::Whole => OltpReason::Point { keys: 0 },

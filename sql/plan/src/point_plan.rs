@@ -24,6 +24,8 @@ const POINTS_MAX: usize = 1_024;
 pub enum Access {
     /// The rows with these whole keys (in key order); the same key may occur twice and counts once.
     Points(Vec<Vec<Expr>>),
+    /// The rows whose key, one column, is among the elements of an array; of the key's type, or another width of integer.
+    Among(Expr),
     /// Rows of one partition, neighbours in key order.
     KeyRange(KeyRange),
     /// Rows whose index entries are neighbours; the entries lie in every slice, unless the range also fixes the partition.
@@ -127,6 +129,11 @@ fn choose(table: &TableSchema, conjuncts: &[Conjunct]) -> (Access, Vec<usize>) {
         if let Some(found) = points(table, conjuncts) {
             return found;
         }
+        if let [column] = table.key.as_slice()
+            && let Some((index, array)) = among(conjuncts, *column)
+        {
+            return (Access::Among(array), alloc::vec![index]);
+        }
         if let Partitioning::Hash { columns } = table.partitioning {
             let (range, used) = range(&table.key, conjuncts, Covered::Exactly);
             if range.equal.len() >= usize::from(columns) {
@@ -163,6 +170,16 @@ fn equality_on(conjuncts: &[Conjunct], column: KeyColumn) -> Option<(usize, &Col
         }
     }
     best
+}
+
+/// The array among whose elements a column is.
+fn among(conjuncts: &[Conjunct], column: KeyColumn) -> Option<(usize, Expr)> {
+    let mut all = conjuncts.iter().enumerate();
+    all.find_map(|(index, conjunct)| {
+        let test = conjunct.test.as_ref()?;
+        let here = test.position == column.position && test.kind == TestKind::Among;
+        here.then(|| (index, test.values[0].clone()))
+    })
 }
 
 /// Whole keys, if every key column is equal to something.
@@ -224,7 +241,7 @@ fn range(
             continue;
         };
         let (side, inclusive) = match test.kind {
-            TestKind::Equal => continue,
+            TestKind::Equal | TestKind::Among => continue,
             TestKind::Above { inclusive } => (&mut range.lower, inclusive),
             TestKind::Below { inclusive } => (&mut range.upper, inclusive),
         };

@@ -232,8 +232,8 @@ pub struct Update {
     pub target: TableAccess,
     /// What remains of WHERE, over stored rows.
     pub filter: Option<Expr>,
-    /// When the rows are found by reading: gives the stored row, then any more columns that `assignments` and `returning` name after the stored
-    /// positions. The filter is a part of it.
+    /// When the rows are found by reading, or when the way to them may lead to more rows than a shard core reads: gives the stored row, then any more columns
+    /// that `assignments` and `returning` name after the stored positions. The whole of WHERE is a part of it.
     pub footprint: Option<Query>,
     /// Stored position and value, over the old row (and the footprint's columns after it).
     pub assignments: Vec<(u16, Expr)>,
@@ -541,6 +541,17 @@ pub enum AlterAction {
     },
     /// DROP CONSTRAINT of the primary key: a new table generation with a hidden row id.
     DropPrimaryKey,
+    /// ALTER COLUMN … TYPE.
+    SetType {
+        /// Stored position.
+        position: u16,
+        /// The type from now on.
+        column_type: types::ColumnType,
+        /// The value over the old stored row; nothing if every old value is one of the new type as it is.
+        value: Option<Expr>,
+        /// CHECK constraints that name the column, over the new row.
+        checks: Vec<BoundCheck>,
+    },
     /// ADD CHECK; rows that are there must pass.
     AddCheck {
         /// As stored.

@@ -94,6 +94,7 @@ fn way(target: &TableAccess) -> String {
                 .collect();
             format!("points [{}]", keys.join("]["))
         }
+        Access::Among(array) => format!("among {}", value(array)),
         Access::KeyRange(key) => format!("range [{}]", range(key)),
         Access::IndexRange { index, range: key } => format!("index {index} [{}]", range(key)),
         Access::Nothing => "nothing".to_owned(),

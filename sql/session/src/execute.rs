@@ -160,10 +160,17 @@ impl<N: Node> Session<N> {
         out: &mut O,
     ) -> Result<Rows<N>, SqlError> {
         if let Some(short) = &select.short {
-            match self.short_read(compiled, short, &parameters).await {
-                Ok(outcome) => return Ok(Rows::Short { outcome, next: 0 }),
-                Err(ReadFailure::TooManyRows) => {}
-                Err(ReadFailure::Sql(error)) => return Err(error),
+            loop {
+                match self.short_read(compiled, short, &parameters).await {
+                    Ok(outcome) => return Ok(Rows::Short { outcome, next: 0 }),
+                    Err(ReadFailure::TooManyRows) => break,
+                    Err(ReadFailure::Sleep { milliseconds }) => {
+                        let node = self.node.clone();
+                        self.interruptible(node.sleep(milliseconds), out).await?;
+                        self.awake();
+                    }
+                    Err(ReadFailure::Sql(error)) => return Err(error),
+                }
             }
         }
         let stream = self.analyse(compiled, QueryPart::Select, parameters, out).await?;
@@ -181,6 +188,7 @@ impl<N: Node> Session<N> {
         match self.short_read(compiled, short, &parameters).await {
             Ok(outcome) => Ok(outcome.row_count()),
             Err(ReadFailure::TooManyRows) => Err(OltpError::TooManyRows.into()),
+            Err(ReadFailure::Sleep { .. }) => Err(SqlError::not_supported("pg_sleep() here")),
             Err(ReadFailure::Sql(error)) => Err(error),
         }
     }
@@ -233,6 +241,10 @@ impl<N: Node> Session<N> {
         loop {
             match self.short_read_once(compiled, short, parameters).await {
                 Err(OltpError::TooManyRows) => return Err(ReadFailure::TooManyRows),
+                Err(OltpError::Statement(error)) if self.pending_sleep(&error).is_some() => {
+                    let milliseconds = self.pending_sleep(&error).unwrap_or(0);
+                    return Err(ReadFailure::Sleep { milliseconds });
+                }
                 // A sequence has numbers again: evaluate once more.
                 Err(OltpError::Statement(error)) if self.resolve_pending(&error).await? => {}
                 other => return other.map_err(|error| ReadFailure::Sql(error.into())),
@@ -658,6 +670,10 @@ impl<N: Node> Session<N> {
 
 enum ReadFailure {
     TooManyRows,
+    /// `pg_sleep`: wait so long, then go on.
+    Sleep {
+        milliseconds: u64,
+    },
     Sql(SqlError),
 }
 

@@ -102,8 +102,8 @@ fn tree(bound: &BoundStatement) -> Vec<String> {
         Statement::Select(select) if matches!(bound.path, Path::Oltp(_)) => {
             select.short.as_ref().and_then(|short| short.source.as_ref())
         }
-        Statement::Update(update) if update.footprint.is_none() => Some(&update.target),
-        Statement::Delete(delete) if delete.footprint.is_none() => Some(&delete.target),
+        Statement::Update(update) if !is_whole(&update.target) => Some(&update.target),
+        Statement::Delete(delete) if !is_whole(&delete.target) => Some(&delete.target),
         _ => None,
     };
     if let Some(access) = access {
@@ -132,11 +132,16 @@ fn tree(bound: &BoundStatement) -> Vec<String> {
     lines
 }
 
+fn is_whole(target: &TableAccess) -> bool {
+    matches!(target.access, Access::Whole)
+}
+
 fn describe_access(access: &TableAccess) -> String {
     let table = &access.table.name;
     match &access.access {
         Access::Points(keys) if keys.len() == 1 => format!("point read of {table}"),
         Access::Points(keys) => format!("{} point reads of {table}", keys.len()),
+        Access::Among(_) => format!("point reads of {table}, by the elements of an array"),
         Access::KeyRange(range) => {
             format!("key range of {table}, {} columns equal", range.equal.len())
         }

@@ -217,7 +217,39 @@ impl CatalogFunctions for SessionFunctions {
             "pg_is_in_recovery" => Ok(Value::Bool(false)),
             "pg_my_temp_schema" => Ok(Value::Oid(0)),
             "pg_is_other_temp_schema" => Ok(Value::Bool(false)),
-            "inet_server_addr" | "inet_client_addr" => Ok(Value::Null),
+            "inet_server_addr" | "inet_client_addr" | "inet_server_port" | "inet_client_port" => {
+                Ok(Value::Null)
+            }
+            // There is one place for tables, and nothing in it has parts, rules, triggers or statistics of its own.
+            "pg_tablespace_location" => Self::text(""),
+            "pg_get_partkeydef"
+            | "pg_get_partition_constraintdef"
+            | "pg_get_ruledef"
+            | "pg_get_triggerdef"
+            | "pg_get_viewdef"
+            | "pg_get_statisticsobjdef"
+            | "pg_get_statisticsobjdef_columns"
+            | "pg_get_replica_identity_index"
+            | "pg_describe_object"
+            | "pg_get_functiondef"
+            | "pg_get_function_arguments"
+            | "pg_get_function_identity_arguments"
+            | "pg_get_function_result" => Ok(Value::Null),
+            "pg_conversion_is_visible"
+            | "pg_opfamily_is_visible"
+            | "pg_statistics_obj_is_visible"
+            | "pg_ts_config_is_visible"
+            | "pg_ts_dict_is_visible"
+            | "pg_ts_parser_is_visible"
+            | "pg_ts_template_is_visible" => Ok(Value::Bool(true)),
+            "pg_relation_is_publishable" | "row_security_active" => Ok(Value::Bool(false)),
+            // What a table takes on disk is known file by file, in ringfence.sstables.
+            "pg_table_size"
+            | "pg_total_relation_size"
+            | "pg_relation_size"
+            | "pg_indexes_size"
+            | "pg_database_size" => Ok(Value::Null),
+            "pg_relation_filenode" => Ok((*arguments.first().unwrap_or(&&Value::Null)).clone()),
             "has_table_privilege"
             | "has_schema_privilege"
             | "has_database_privilege"
@@ -262,6 +294,7 @@ struct Reserved {
 enum Pending {
     Reserve(TableId),
     Set { sequence: TableId, value: i64, called: bool },
+    Sleep { milliseconds: u64 },
 }
 
 /// A session's side of sequences.
@@ -392,6 +425,20 @@ impl<'a, N: Node> SessionContext<'a, N> {
         Err(EvalError::new(PENDING, "a sequence is being set"))
     }
 
+    fn sleep(&self, arguments: &[&Value]) -> Result<Value, EvalError> {
+        let Some(Value::Float8(seconds)) = arguments.first() else { return Ok(Value::Null) };
+        let mut state = self.session.sequences.state.borrow_mut();
+        let call = state.calls;
+        state.calls += 1;
+        if let Some(answer) = state.answers.get(call) {
+            return Ok(answer.clone());
+        }
+        // Rust saturates: what is no number of milliseconds is none, or for ever.
+        let milliseconds = (seconds * 1000.0).ceil() as u64;
+        state.pending = Some(Pending::Sleep { milliseconds });
+        Err(EvalError::new(PENDING, "the session is asleep"))
+    }
+
     fn current_value(&self, sequence: &SequenceSchema) -> Result<Value, EvalError> {
         let state = self.session.sequences.state.borrow();
         match state.last.get(&sequence.sequence_id) {
@@ -413,6 +460,7 @@ impl<N: Node> CatalogFunctions for SessionContext<'_, N> {
             "nextval" => self.next_value(&*self.sequence(arguments.first())?),
             "currval" => self.current_value(&*self.sequence(arguments.first())?),
             "setval" => self.set_value(&*self.sequence(arguments.first())?, arguments),
+            "pg_sleep" => self.sleep(arguments),
             "lastval" => {
                 let state = self.session.sequences.state.borrow();
                 let last = state.last_of_all.and_then(|id| state.last.get(&id));
@@ -484,6 +532,7 @@ impl<N: Node> Session<N> {
                 self.reserve_numbers(id).await?;
                 Ok(true)
             }
+            Some(Pending::Sleep { .. }) => Err(SqlError::not_supported("pg_sleep() here")),
             Some(Pending::Set { sequence, value, called }) => {
                 self.set_sequence(sequence, value, called).await?;
                 let mut state = self.sequences.state.borrow_mut();
@@ -496,6 +545,24 @@ impl<N: Node> Session<N> {
                 Ok(true)
             }
         }
+    }
+
+    /// For how long the evaluation that ended with an error asks to wait, if that is what it asks for.
+    pub(crate) fn pending_sleep(&self, error: &StatementError) -> Option<u64> {
+        let state = self.sequences.state.borrow();
+        match state.pending {
+            Some(Pending::Sleep { milliseconds }) if error.sqlstate == PENDING => {
+                Some(milliseconds)
+            }
+            _ => None,
+        }
+    }
+
+    /// The wait is over: the evaluation may be repeated.
+    pub(crate) fn awake(&self) {
+        let mut state = self.sequences.state.borrow_mut();
+        state.pending = None;
+        state.answers.push(Value::text(""));
     }
 
     async fn reserve_numbers(&self, id: TableId) -> Result<(), SqlError> {

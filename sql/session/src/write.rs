@@ -7,7 +7,8 @@ use oltp::modify::{self, Evaluation, FoundRow};
 use oltp::statement::PointWrite;
 use oltp::transaction::DeferredUpdate;
 use oltp::{
-    Changed, Engine, StatementError, Surroundings, TableRows, Targets, Transaction, resolve,
+    Changed, Engine, OltpError, StatementError, Surroundings, TableRows, Targets, Transaction,
+    resolve,
 };
 use plan::point_plan::Access;
 use plan::statement::{Deferred, Insert, InsertSource, Statement, Update};
@@ -27,6 +28,8 @@ use crate::settings::Ending;
 
 /// Tries of a statement that reads a whole table beside its write: more would not help while others write.
 const WHOLE_TABLE_TRIES_MAX: u32 = 2;
+/// Rows that one turn of a shard changes, when their keys come in an array.
+const ONE_TURN_ROWS_MAX: usize = 1_024;
 
 impl<N: Node> Session<N> {
     /// Runs a statement that changes rows.
@@ -50,8 +53,10 @@ impl<N: Node> Session<N> {
         if matches!(self.state, State::Open(_)) {
             return self.modify_in_block(compiled, parameters, out).await;
         }
-        if is_one_turn(compiled) {
-            return self.one_turn(compiled, parameters).await;
+        if is_one_turn(compiled)
+            && let Some(changed) = self.one_turn(compiled, &parameters).await?
+        {
+            return Ok(changed);
         }
         let tries = if reads_whole(compiled) { WHOLE_TABLE_TRIES_MAX } else { STATEMENT_TRIES_MAX };
         for attempt in 1.. {
@@ -77,35 +82,43 @@ impl<N: Node> Session<N> {
         unreachable!("the loop above returns at its last try")
     }
 
-    /// One transaction of known rows, evaluated where they are.
+    /// One transaction of known rows, evaluated where they are; nothing if they are too many for one turn.
     async fn one_turn(
         &mut self,
         compiled: &Arc<Compiled>,
-        parameters: Vec<Value>,
-    ) -> Result<Changed, SqlError> {
+        parameters: &[Value],
+    ) -> Result<Option<Changed>, SqlError> {
         let table = compiled.table.clone().expect("a statement of rows has its table prepared");
         let statement = &compiled.bound;
         let write = match &statement.statement {
             Statement::Insert(insert) => {
-                let rows = self.literal_rows(insert, &table, &parameters).await?;
+                let rows = self.literal_rows(insert, &table, parameters).await?;
                 let surroundings = self.surroundings();
-                PointWrite::insert(statement, table, rows, parameters, surroundings)?
+                PointWrite::insert(statement, table, rows, parameters.to_vec(), surroundings)?
             }
             Statement::Update(update) => {
                 let surroundings = self.surroundings();
-                let addresses =
-                    self.points(&table, &update.target.access, &parameters, &surroundings)?;
+                let access = &update.target.access;
+                let Some(addresses) = self.points(&table, access, parameters, &surroundings)?
+                else {
+                    return Ok(None);
+                };
+                let parameters = parameters.to_vec();
                 PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
             }
             Statement::Delete(delete) => {
                 let surroundings = self.surroundings();
-                let addresses =
-                    self.points(&table, &delete.target.access, &parameters, &surroundings)?;
+                let access = &delete.target.access;
+                let Some(addresses) = self.points(&table, access, parameters, &surroundings)?
+                else {
+                    return Ok(None);
+                };
+                let parameters = parameters.to_vec();
                 PointWrite::of_rows(statement, table, addresses, parameters, surroundings)
             }
             other => unreachable!("no statement of rows: {other:?}"),
         };
-        Ok(write.run(self.node.engine()).await?)
+        Ok(Some(write.run(self.node.engine()).await?))
     }
 
     fn points(
@@ -114,10 +127,13 @@ impl<N: Node> Session<N> {
         access: &Access,
         parameters: &[Value],
         surroundings: &Surroundings,
-    ) -> Result<Vec<types::schema::RowAddress>, SqlError> {
+    ) -> Result<Option<Vec<types::schema::RowAddress>>, SqlError> {
         let session = SessionContext::new(self, surroundings);
         match resolve(table, access, parameters, &session.context())? {
-            Targets::Points(addresses) => Ok(addresses),
+            Targets::Points(addresses) if addresses.len() <= ONE_TURN_ROWS_MAX => {
+                Ok(Some(addresses))
+            }
+            Targets::Points(_) | Targets::Whole => Ok(None),
             other => unreachable!("one-turn statements name their rows by key: {other:?}"),
         }
     }
@@ -237,16 +253,30 @@ impl<N: Node> Session<N> {
                     return Ok(SourceRows::New(rows));
                 }
             },
-            Statement::Update(update) if update.footprint.is_none() => &update.target.access,
-            Statement::Delete(delete) if delete.footprint.is_none() => &delete.target.access,
-            _ => {
-                let part = QueryPart::Footprint;
-                let queried = self.queried(compiled, part, parameters, out).await?;
-                return Ok(SourceRows::Found(queried));
-            }
+            Statement::Update(update) => &update.target.access,
+            Statement::Delete(delete) => &delete.target.access,
+            other => unreachable!("no statement of rows: {other:?}"),
         };
-        let session = SessionContext::new(self, surroundings);
-        Ok(SourceRows::Named(resolve(table, access, parameters, &session.context())?))
+        let targets = {
+            let session = SessionContext::new(self, surroundings);
+            resolve(table, access, parameters, &session.context())?
+        };
+        let engine = self.node.clone();
+        match targets {
+            Targets::Points(addresses) if may_defer(compiled) => {
+                Ok(SourceRows::Deferrable(addresses))
+            }
+            targets => {
+                let transaction = self.transaction().await?;
+                match transaction.rows(engine.engine(), table, &targets).await {
+                    // A query finds them.
+                    Err(OltpError::TooManyRows) => {}
+                    rows => return Ok(SourceRows::Named(rows?)),
+                }
+                let part = QueryPart::Footprint;
+                Ok(SourceRows::Found(self.queried(compiled, part, parameters, out).await?))
+            }
+        }
     }
 
     /// All rows of a query of a statement, within what a transaction buffers.
@@ -298,17 +328,12 @@ impl<N: Node> Session<N> {
                     modify::insert(engine, transaction, table, insert, rows, evaluation).await?
                 );
             }
-            SourceRows::Named(Targets::Points(addresses)) if may_defer(compiled) => {
+            SourceRows::Deferrable(addresses) => {
                 return self
                     .defer(compiled, table, addresses, parameters, surroundings, transaction)
                     .await;
             }
-            SourceRows::Named(targets) => transaction
-                .rows(engine, table, &targets)
-                .await?
-                .into_iter()
-                .map(FoundRow::from)
-                .collect(),
+            SourceRows::Named(rows) => rows.into_iter().map(FoundRow::from).collect(),
             SourceRows::Found(rows) => {
                 let width = table.types.len();
                 let mut further: Vec<(Vec<u8>, Vec<Value>)> = Vec::with_capacity(rows.len());
@@ -325,7 +350,7 @@ impl<N: Node> Session<N> {
                 own.into_iter()
                     .map(|row| {
                         let further = rest.remove(&row.address.key).unwrap_or_default();
-                        FoundRow { row, further }
+                        FoundRow { row, further, is_tested: true }
                     })
                     .collect()
             }
@@ -408,8 +433,10 @@ impl<N: Node> Session<N> {
 enum SourceRows {
     /// Rows to insert.
     New(Vec<Vec<Value>>),
-    /// Rows to change, by key or range.
-    Named(Targets),
+    /// Rows to change, each known by its key, whose change may wait until COMMIT.
+    Deferrable(Vec<types::schema::RowAddress>),
+    /// Rows to change, found by key or range.
+    Named(Vec<oltp::transaction::OwnRow>),
     /// Rows to change, as an analytic query found them: stored columns, then further ones.
     Found(Vec<Vec<Value>>),
 }
@@ -424,13 +451,11 @@ fn is_one_turn(compiled: &Compiled) -> bool {
             matches!(&insert.source, InsertSource::Rows(rows) if rows.len() <= oltp::READ_ROWS_MAX as usize)
         }
         Statement::Update(update) => {
-            update.footprint.is_none()
-                && matches!(update.target.access, Access::Points(_) | Access::Nothing)
+            matches!(update.target.access, Access::Points(_) | Access::Among(_) | Access::Nothing)
                 && !changes_key(update)
         }
         Statement::Delete(delete) => {
-            delete.footprint.is_none()
-                && matches!(delete.target.access, Access::Points(_) | Access::Nothing)
+            matches!(delete.target.access, Access::Points(_) | Access::Among(_) | Access::Nothing)
         }
         _ => false,
     }
@@ -452,8 +477,8 @@ fn may_defer(compiled: &Compiled) -> bool {
 
 fn reads_whole(compiled: &Compiled) -> bool {
     match &compiled.bound.statement {
-        Statement::Update(update) => update.footprint.is_some(),
-        Statement::Delete(delete) => delete.footprint.is_some(),
+        Statement::Update(update) => matches!(update.target.access, Access::Whole),
+        Statement::Delete(delete) => matches!(delete.target.access, Access::Whole),
         Statement::Insert(insert) => matches!(insert.source, InsertSource::Query { .. }),
         _ => false,
     }

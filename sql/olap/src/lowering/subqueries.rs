@@ -488,6 +488,11 @@ impl Lowering<'_> {
         keys: &[plan::query::SortKey],
         column_type: ColumnType,
     ) -> Result<Relation> {
+        let mut right = right;
+        if right.types[0].is_string() && right.types[0] != SqlType::Text {
+            // There is one array of strings, and strings of every type are stored alike.
+            right.types[0] = SqlType::Text;
+        }
         let element = right.types[0];
         let resolution = functions::resolve_aggregate("array_agg", &[element])?;
         let mut arguments = vec![column(&right.columns[0])];
@@ -501,7 +506,6 @@ impl Lowering<'_> {
                 nulls_first: key.nulls_first,
             });
         }
-        let mut right = right;
         let arguments = self.extend(&mut right, arguments)?.iter().map(column).collect();
         let call = Call::library(
             resolution.aggregate,

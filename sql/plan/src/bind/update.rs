@@ -92,10 +92,14 @@ impl Binder<'_> {
         let needs_query = more.is_some()
             || !computed.is_empty()
             || filter.as_ref().is_some_and(Expr::needs_query);
+        let mut target = (TableAccess::whole(table), None);
         if !needs_query {
-            let (target, rest) = plan_access(table, filter.as_ref());
-            if !matches!(target.access, Access::Whole) {
-                return (target, rest, None);
+            target = plan_access(table, filter.as_ref());
+            if matches!(target.0.access, Access::Points(_) | Access::Nothing) {
+                return (target.0, target.1, None);
+            }
+            if matches!(target.0.access, Access::Whole) {
+                target.1 = None;
             }
         }
         let mut root = self.stored_rows(table);
@@ -134,7 +138,7 @@ impl Binder<'_> {
             .into_iter()
             .map(|column_type| super::label::plain_column("?column?", column_type))
             .collect();
-        (TableAccess::whole(table), None, Some(Query { root, columns }))
+        (target.0, target.1, Some(Query { root, columns }))
     }
 
     /// SET: stored positions and values of the columns' types.

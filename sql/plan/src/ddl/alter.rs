@@ -90,6 +90,17 @@ fn apply(
             table.partitioning = Partitioning::RowId;
             altered.rebuild = true;
         }
+        AlterAction::SetType { position, column_type, value, checks } => {
+            let column = &mut table.columns[usize::from(*position)];
+            column.column_type = *column_type;
+            if let Some(value) = value {
+                // Every row is written anew, so none lacks the column.
+                column.missing = Value::Null;
+                altered.values.push((*position, value.clone()));
+                altered.checks.extend(checks.iter().cloned());
+                altered.rebuild = true;
+            }
+        }
         AlterAction::AddCheck { check, condition } => {
             table.checks.push(check.clone());
             let check = BoundCheck { name: check.name.clone(), condition: condition.clone() };

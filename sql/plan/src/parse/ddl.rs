@@ -645,8 +645,12 @@ impl Parser<'_> {
             self.signed_integer()?;
             return Ok(AlterAction::Kept);
         }
-        if self.at_keyword(Keyword::Type) || self.at_keyword_ahead(1, Keyword::Data) {
-            return self.unsupported("ALTER COLUMN … TYPE");
+        if self.accept(Keyword::Type)
+            || self.accept_all(&[Keyword::Set, Keyword::Data, Keyword::Type])
+        {
+            let type_name = self.type_name()?;
+            let using = if self.accept(Keyword::Using) { Some(self.expression()?) } else { None };
+            return Ok(AlterAction::SetType { name, type_name, using });
         }
         self.unsupported("this ALTER COLUMN")
     }

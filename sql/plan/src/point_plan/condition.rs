@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use functions::{CastKind, Expr, FunctionId, Volatility, operators};
+use functions::{CastKind, Expr, FunctionId, Quantifier, Volatility, operators};
 use types::{ColumnType, SqlType, TableSchema, Value};
 
 /// One condition of an AND.
@@ -28,8 +28,14 @@ pub(super) struct ColumnTest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TestKind {
     Equal,
-    Above { inclusive: bool },
-    Below { inclusive: bool },
+    Above {
+        inclusive: bool,
+    },
+    Below {
+        inclusive: bool,
+    },
+    /// The column equals an element of one array, which is known when the statement runs.
+    Among,
 }
 
 pub(super) fn conjuncts(table: &TableSchema, filter: &Expr) -> Vec<Conjunct> {
@@ -71,6 +77,9 @@ fn column_test(table: &TableSchema, expression: &Expr) -> Option<ColumnTest> {
             }
             Some(ColumnTest { position, kind: TestKind::Equal, values })
         }
+        Expr::Quantified { quantifier: Quantifier::Any, operator, left, array } => {
+            among(table, *operator, left, array)
+        }
         Expr::Or(operands) => {
             // `a = 1 OR a = 2` is a list.
             let mut all: Option<ColumnTest> = None;
@@ -96,6 +105,38 @@ fn column_test(table: &TableSchema, expression: &Expr) -> Option<ColumnTest> {
         }
         _ => None,
     }
+}
+
+/// `column = ANY (array)`.
+fn among(
+    table: &TableSchema,
+    operator: FunctionId,
+    left: &Expr,
+    array: &Expr,
+) -> Option<ColumnTest> {
+    if !is_operator("=", operator) {
+        return None;
+    }
+    let position = column_of(left)?;
+    let to = table.columns.get(usize::from(position))?.column_type;
+    if let Expr::ArrayLiteral { elements, .. } = array {
+        let mut values = Vec::with_capacity(elements.len());
+        for value in elements {
+            values.extend(key_value(value, to)?);
+        }
+        return Some(ColumnTest { position, kind: TestKind::Equal, values });
+    }
+    let element = array.sql_type().element()?;
+    let strings = |one| matches!(one, SqlType::Text | SqlType::Varchar);
+    let alike = element == to.sql_type
+        || element.is_integer() && to.sql_type.is_integer()
+        || strings(element) && strings(to.sql_type);
+    let known = alike && is_known_before_reading(array);
+    known.then(|| ColumnTest {
+        position,
+        kind: TestKind::Among,
+        values: alloc::vec![array.clone()],
+    })
 }
 
 fn comparison(

@@ -270,6 +270,7 @@ pub enum AlterAction {
     DropNotNull(Ident),
     SetDefault(Ident, Expr, (u32, u32)),
     DropDefault(Ident),
+    SetType { name: Ident, type_name: TypeName, using: Option<Expr> },
     RenameTable(Ident),
     RenameColumn(Ident, Ident),
     Kept,

@@ -1,6 +1,7 @@
 //! ALTER TABLE. Actions are bound in order against the table as the earlier ones leave it.
 
 use super::super::Binder;
+use super::super::scope::Clause;
 use super::super::table::unplaced;
 use super::create_table::{check_system_name, key_positions};
 use crate::catalog::Relation;
@@ -11,10 +12,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use functions::{Volatility, evaluate};
+use functions::{CastKind, Expr, Volatility, evaluate};
 use types::key::KeyOrder;
 use types::schema::{KeyColumn, Partitioning};
-use types::{SqlState, TableSchema};
+use types::{ColumnType, SqlState, SqlType, TableSchema};
 
 impl Binder<'_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<Ddl> {
@@ -33,7 +34,13 @@ impl Binder<'_> {
         let mut working = (*table).clone();
         let mut actions = Vec::with_capacity(alter.actions.len());
         for action in &alter.actions {
-            let bound = self.alter_action(action, &mut working, &mut actions)?;
+            let bound = match action {
+                syntax::AlterAction::SetType { name, type_name, using } => {
+                    let to = (type_name, using.as_ref());
+                    Some(self.set_type(name, to, &table, &mut working)?)
+                }
+                _ => self.alter_action(action, &mut working, &mut actions)?,
+            };
             actions.extend(bound);
         }
         Ok(Ddl::AlterTable { table: Some(table), actions })
@@ -93,7 +100,70 @@ impl Binder<'_> {
             }
             Syntax::RenameColumn(from, to) => self.rename_column(from, to, table)?,
             Syntax::Kept => AlterAction::Kept,
+            Syntax::SetType { .. } => unreachable!("bound by the caller"),
         }))
+    }
+
+    /// ALTER COLUMN … TYPE: the value of each row is computed from the row as it was before the whole statement.
+    fn set_type(
+        &mut self,
+        name: &Ident,
+        (type_name, using): (&syntax::TypeName, Option<&syntax::Expr>),
+        before: &Arc<TableSchema>,
+        table: &mut TableSchema,
+    ) -> Result<AlterAction> {
+        let place = name.position as usize;
+        let position = self.target_column(table, name)?;
+        let index = usize::from(position);
+        let known = before.columns.get(index).map(|column| column.column_type);
+        let Some(from) = known.filter(|from| *from == table.columns[index].column_type) else {
+            return Err(PlanError::unsupported("a second change of a column in one ALTER TABLE")
+                .or_at(place));
+        };
+        let to = self.type_of(type_name)?;
+        super::create_table::check_storable(to, name)?;
+        let old = match using {
+            None => Expr::Column { index: u32::from(position), column_type: from },
+            Some(using) => {
+                let entry = self.stored_entry(before, 0);
+                self.over(alloc::vec![entry], Clause::Default, |binder| binder.expression(using))?
+            }
+        };
+        if old.needs_query() {
+            return Err(PlanError::unsupported("a subquery in USING").or_at(place));
+        }
+        let value = self.try_coerce(old, to, CastKind::Assignment)?.ok_or_else(|| {
+            let (what, to) = (&name.name, to.sql_type.name());
+            let message = match using {
+                None => format!("column \"{what}\" cannot be cast automatically to type {to}"),
+                Some(_) => format!(
+                    "result of USING clause for column \"{what}\" cannot be cast automatically to type {to}"
+                ),
+            };
+            let error = PlanError::new(SqlState::DATATYPE_MISMATCH, message);
+            match using {
+                None => error.hint(format!("You might need to specify \"USING {what}::{to}\".")),
+                Some(_) => error.hint("You might need to add an explicit cast."),
+            }
+        })?;
+        table.columns[index].column_type = to;
+        let column = table.columns[index].clone();
+        if column.default.is_some() {
+            self.default_of(&column).map_err(|_| {
+                PlanError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!(
+                        "default for column \"{}\" cannot be cast automatically to type {}",
+                        name.name,
+                        to.sql_type.name()
+                    ),
+                )
+            })?;
+        }
+        let snapshot = Arc::new(table.clone());
+        let checks = self.checks(&snapshot, Some(&[position]))?;
+        let value = Some(value).filter(|_| using.is_some() || !holds_all(from, to));
+        Ok(AlterAction::SetType { position, column_type: to, value, checks })
     }
 
     fn add_column(
@@ -385,6 +455,15 @@ fn refuse_identity(table: &TableSchema, position: u16) -> Result<()> {
         .hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."));
     }
     Ok(())
+}
+
+/// Whether every value of one type is one of the other as it is stored.
+fn holds_all(from: ColumnType, to: ColumnType) -> bool {
+    let longer = from.sql_type == SqlType::Varchar && from.modifier >= 0;
+    from.sql_type == to.sql_type
+        && (from.modifier == to.modifier
+            || to.modifier < 0
+            || longer && to.modifier > from.modifier)
 }
 
 /// A table that exists, in the form of one to be made.

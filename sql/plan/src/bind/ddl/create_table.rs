@@ -399,7 +399,7 @@ pub(super) fn check_system_name(name: &Ident) -> Result<()> {
     check_new_column(&[], name)
 }
 
-fn check_storable(column_type: ColumnType, name: &Ident) -> Result<()> {
+pub(super) fn check_storable(column_type: ColumnType, name: &Ident) -> Result<()> {
     let sql_type = column_type.sql_type;
     if sql_type.storable() {
         return Ok(());
