@@ -26,7 +26,7 @@ pub struct LoadArguments {
     /// Operations a second over all clients: an open loop; a closed loop if not given
     #[arg(long)]
     rate: Option<f64>,
-    /// How long
+    /// How long; 0 with --init makes the tables and ends
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Rows of the workload's tables
@@ -62,6 +62,13 @@ pub fn run(arguments: &LoadArguments) -> Result<()> {
         initialise(&options, &|done| bar.set_position(done))
             .with_context(|| format!("cannot make the tables at {}", arguments.url))?;
         bar.finish_and_clear();
+    }
+    if arguments.init && options.duration.is_zero() {
+        // Only the tables were asked for.
+        if arguments.json {
+            println!("{}", serde_json::json!({ "rows": options.rows }));
+        }
+        return Ok(());
     }
     let report = run_load(&options).with_context(|| {
         format!("cannot run at {}; are the tables there (--init)?", arguments.url)
