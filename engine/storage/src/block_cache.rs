@@ -82,6 +82,8 @@ pub(crate) struct BlockCache {
     hand: VecDeque<PageName>,
     hits: u64,
     misses: u64,
+    /// What a look uses, while somebody wants to know.
+    touched: Option<Vec<Arc<CachedPage>>>,
 }
 
 impl BlockCache {
@@ -93,7 +95,18 @@ impl BlockCache {
             hand: VecDeque::new(),
             hits: 0,
             misses: 0,
+            touched: None,
         }
+    }
+
+    /// From now on, what is found is remembered.
+    pub(crate) fn remember_touched(&mut self) {
+        self.touched = Some(Vec::new());
+    }
+
+    /// What was found since [`BlockCache::remember_touched`], and no more from now on.
+    pub(crate) fn take_touched(&mut self) -> Vec<Arc<CachedPage>> {
+        self.touched.take().unwrap_or_default()
     }
 
     pub(crate) fn get(&mut self, name: PageName) -> Option<Arc<CachedPage>> {
@@ -101,6 +114,7 @@ impl BlockCache {
             Some(slot) => {
                 slot.used = true;
                 self.hits += 1;
+                self.touched.iter_mut().for_each(|touched| touched.push(slot.page.clone()));
                 Some(slot.page.clone())
             }
             None => {
@@ -110,15 +124,17 @@ impl BlockCache {
         }
     }
 
-    pub(crate) fn insert(&mut self, name: PageName, page: Arc<CachedPage>) {
-        let bytes = page.bytes;
-        if let Some(before) = self.pages.insert(name, Slot { page, used: true }) {
-            self.bytes -= before.page.bytes;
-        } else {
-            self.hand.push_back(name);
+    /// Takes a page in, and gives the one to hold: the one that is there already if two loads met, since somebody may hold that.
+    pub(crate) fn insert(&mut self, name: PageName, page: Arc<CachedPage>) -> Arc<CachedPage> {
+        if let Some(slot) = self.pages.get_mut(&name) {
+            slot.used = true;
+            return slot.page.clone();
         }
-        self.bytes += bytes;
+        self.bytes += page.bytes;
+        self.pages.insert(name, Slot { page: page.clone(), used: true });
+        self.hand.push_back(name);
         self.evict();
+        page
     }
 
     fn evict(&mut self) {

@@ -343,7 +343,8 @@ impl Tree {
     ) -> Result<Loaded, StorageError> {
         let mut loaded = Loaded::default();
         loop {
-            let missing = match self.inner.get(table, slice, key, at)? {
+            let look = |inner: &TreeInner| inner.get(table, slice, key, at);
+            let missing = match self.inner.hold_what(&mut loaded, look)? {
                 PointAnswer::Known(_) => return Ok(loaded),
                 PointAnswer::Missing(missing) => missing,
             };
@@ -396,7 +397,7 @@ impl Tree {
     pub async fn load_range(&self, read: &RangeRead) -> Result<Loaded, StorageError> {
         let mut loaded = Loaded::default();
         loop {
-            match self.inner.read_range(read)? {
+            match self.inner.hold_what(&mut loaded, |inner| inner.read_range(read))? {
                 RangeAnswer::Rows(_) => return Ok(loaded),
                 RangeAnswer::Missing(missing) => self.inner.fetch(&missing, &mut loaded).await?,
             }

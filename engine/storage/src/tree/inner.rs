@@ -344,10 +344,18 @@ impl TreeInner {
             fetch_pages(&*self.platform.disk, missing).await?;
         let mut cache = self.cache.borrow_mut();
         for (name, page) in pages {
-            loaded.pages.push(page.clone());
-            cache.insert(name, page);
+            loaded.pages.push(cache.insert(name, page));
         }
         Ok(())
+    }
+
+    /// Holds every page in `loaded` that a look finds in memory: what is not held may go while others are fetched, and each of two loads would drive out
+    /// what the other brought for ever.
+    pub(crate) fn hold_what<T>(&self, loaded: &mut Loaded, look: impl FnOnce(&Self) -> T) -> T {
+        self.cache.borrow_mut().remember_touched();
+        let found = look(self);
+        loaded.pages = self.cache.borrow_mut().take_touched();
+        found
     }
 
     pub(crate) fn write_debt(&self, bytes: usize) -> WriteDebt {
