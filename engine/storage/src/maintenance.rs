@@ -159,6 +159,13 @@ fn wants_growth(inner: &TreeInner) -> bool {
     let held = inner.log.held_segments() + inner.log.free_segments();
     inner.log.free_segments() <= inner.segments_wanted.get()
         && (held as u32) < options.segments_per_shard_max
+        && inner.directory.progress.segment_count() < segments_max(inner)
+}
+
+/// Segments that the log file may have, those of all shards; a start with more shards may have left more than one shard's share each.
+fn segments_max(inner: &TreeInner) -> u32 {
+    let shards = u32::from(inner.directory.shard_count());
+    inner.directory.options.segments_per_shard_max.saturating_mul(shards)
 }
 
 fn pick_job(inner: &TreeInner, turn: u64) -> Option<Job> {
@@ -286,9 +293,7 @@ async fn release_segments(inner: Rc<TreeInner>) {
 /// Zero-writes one more segment at the end of the log file.
 async fn grow_log(inner: Rc<TreeInner>) {
     let directory = &inner.directory;
-    let shards = u32::from(directory.shard_count());
-    let segments_max = directory.options.segments_per_shard_max.saturating_mul(shards);
-    let Some(segment) = directory.progress.claim_segment(segments_max) else { return };
+    let Some(segment) = directory.progress.claim_segment(segments_max(&inner)) else { return };
     let file = directory.log_file.clone();
     let bytes = directory.segment_blocks().bytes();
     let start = u64::from(segment.0) * bytes;

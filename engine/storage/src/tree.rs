@@ -188,7 +188,7 @@ impl Tree {
         if batch.definitions().next().is_some() || participants == Participants::NONE {
             participants.add(inner.shard);
         }
-        let position = inner.log.append(RecordKind::WRITES, epoch, payload, participants)?;
+        let position = inner.append(RecordKind::WRITES, epoch, payload, participants)?;
         inner.apply(&batch, LogAddress { log: inner.log.log_id(), position }, position);
         Ok(position)
     }
@@ -512,7 +512,7 @@ impl Tree {
             }
         }
         let payload = publication.encode();
-        let position = inner.log.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
+        let position = inner.append(RecordKind::PUBLICATION, epoch, &payload, participants)?;
         let address = LogAddress { log: inner.log.log_id(), position };
         inner.take_publication(publication, batch.as_ref(), address, position);
         Ok(position)

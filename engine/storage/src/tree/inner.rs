@@ -218,13 +218,30 @@ impl TreeInner {
         Ok(())
     }
 
+    /// Appends to the log; if that has no room, asks for it.
+    pub(crate) fn append(
+        &self,
+        kind: RecordKind,
+        epoch: u32,
+        payload: &[u8],
+        participants: Participants,
+    ) -> Result<LogPosition, StorageError> {
+        let appended = self.log.append(kind, epoch, payload, participants);
+        if matches!(appended, Err(StorageError::LogFull)) {
+            let needed = self.log.segments_needed(payload.len());
+            self.segments_wanted.set(self.segments_wanted.get().max(needed));
+            self.bell.ring();
+        }
+        appended
+    }
+
     pub(crate) fn append_own(
         &self,
         kind: RecordKind,
         epoch: u32,
         payload: &[u8],
     ) -> Result<LogPosition, StorageError> {
-        let position = self.log.append(kind, epoch, payload, Participants::one(self.shard))?;
+        let position = self.append(kind, epoch, payload, Participants::one(self.shard))?;
         let address = LogAddress { log: self.log.log_id(), position };
         self.memory.borrow_mut().active.raise_through(address);
         Ok(position)
