@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accord::{Event, Footprint, Response, Rows, SnapshotAt, Workload};
-use storage::TableSnapshot;
+use storage::{StorageErrorKind, TableSnapshot};
 use types::schema::TableSchema;
 use types::token::SliceCount;
 use types::{ShardId, SliceId, TableId, Timestamp};
@@ -11,7 +11,10 @@ use types::{ShardId, SliceId, TableId, Timestamp};
 use crate::error::ShardError;
 use crate::inbox::{ShardMessage, WantedTable};
 use crate::requests::Answer;
-use crate::shard::{Pending, Shard};
+use crate::shard::{LOG_RETRY, Pending, Shard};
+
+/// How often a transaction is submitted again for which the log had no room.
+const LOG_RETRIES_MAX: u32 = 100;
 
 /// A transaction that took effect, durably.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +66,29 @@ impl ShardClient {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the transaction: it may still take effect.
+    ///
+    /// Others may have used up the room in the log that a transaction was admitted to; it took no effect then and is submitted again.
     pub async fn submit(
+        &self,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Result<Committed, ShardError> {
+        for _ in 0..LOG_RETRIES_MAX {
+            let answer = self.submit_once(footprint.clone(), workload.clone()).await;
+            match answer {
+                Err(ShardError::Failed(failure)) if failure.kind == StorageErrorKind::NoSpace => {
+                    // Refused at once while the disk is full.
+                    let admitted = self.shard.inner.tree.admit(0).await;
+                    admitted.map_err(|error| ShardError::from(&error))?;
+                    platform::sleep(&self.shard.inner.platform.spawner, LOG_RETRY).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.submit_once(footprint, workload).await
+    }
+
+    async fn submit_once(
         &self,
         footprint: Arc<Footprint>,
         workload: Arc<dyn Workload>,

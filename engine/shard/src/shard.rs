@@ -36,6 +36,8 @@ const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 const FLOOR_STEPS: u64 = 20;
 /// How often a full ring is tried again.
 const RING_RETRY: Duration = Duration::from_micros(100);
+/// How long something waits for room in the log before it is tried again.
+pub(crate) const LOG_RETRY: Duration = Duration::from_millis(20);
 
 struct State {
     replica: Replica,
@@ -261,14 +263,27 @@ impl Shard {
                 }
             }
             Effect::Install { txn_id, log, position, .. } => self.install(txn_id, log, position),
-            Effect::Reserve { through } => match self.inner.tree.reserve(through) {
-                Ok(position) => {
-                    let position = LogPosition(position.to_raw());
-                    self.inner.reservations.borrow_mut().push_back((position, through));
-                    self.wake_log_watcher();
-                }
-                Err(error) => self.stop(&error),
-            },
+            Effect::Reserve { through } => self.reserve(through),
+        }
+    }
+
+    /// Logs a reservation of timestamps. A log without room is no reason to stop: reads go on, and there is room once a flush has come.
+    fn reserve(&self, through: Timestamp) {
+        match self.inner.tree.reserve(through) {
+            Ok(position) => {
+                let position = LogPosition(position.to_raw());
+                self.inner.reservations.borrow_mut().push_back((position, through));
+                self.wake_log_watcher();
+            }
+            Err(StorageError::LogFull) => {
+                let shard = self.clone();
+                let spawner = &*self.inner.platform.spawner;
+                spawn(spawner, SchedulingClass::Foreground, "reservation", async move {
+                    platform::sleep(&shard.inner.platform.spawner, LOG_RETRY).await;
+                    shard.reserve(through);
+                });
+            }
+            Err(error) => self.stop(&error),
         }
     }
 

@@ -57,6 +57,13 @@ fn every_snapshot_is_a_state_of_the_bank_through_crashes_and_restarts() {
     assert!(committed > crash_points / 100, "a bank without customers shows nothing");
 }
 
+/// Seed 38: a small log was full when a transaction that had been admitted came to it, and the session was told of a full disk; and in a small block cache
+/// two loads of one transaction drove out each other's pages for ever, since a load held only what it had fetched itself.
+#[test]
+fn a_full_log_and_a_small_cache_stop_nobody() {
+    run_seed(38, Plan { stride: 100, ..CRASHES });
+}
+
 #[test]
 fn a_failed_flush_takes_nothing_acknowledged_along() {
     let plan = Plan { stride: u64::MAX, trouble: Trouble::FailedFlush, ..CRASHES };

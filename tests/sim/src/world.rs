@@ -24,7 +24,7 @@ use crate::spawner::SimSpawner;
 /// Virtual nanoseconds that one poll takes at most.
 const POLL_NANOS: u64 = 2_000;
 /// Steps after which a wait counts as endless.
-const STEPS_MAX: u64 = 20_000_000;
+const STEPS_MAX: u64 = 5_000_000;
 
 /// What a world is like.
 #[derive(Clone, Debug)]

@@ -127,22 +127,25 @@ impl Node {
         (sessions, steps): (u64, u64),
     ) -> Result<Health, Stopped> {
         let running = Rc::new(Cell::new(0));
-        let health = Rc::new(Cell::new(Health::Sound));
+        let health = Rc::new(RefCell::new(Health::Sound));
         for core in 0..self.shards.len() {
             for _ in 0..sessions {
                 let session = self.session(core, history);
                 let (prng, running, health) = (prng.fork(), running.clone(), health.clone());
                 running.set(running.get() + 1);
                 world.spawn(ShardId(core as u16), async move {
-                    if session.run(prng, steps).await.is_err() {
-                        health.set(Health::Failed);
+                    if let Err(Gone(told)) = session.run(prng, steps).await {
+                        *health.borrow_mut() = Health::Failed(told);
                     }
                     running.set(running.get() - 1);
                 });
             }
         }
-        world.run_until(|| running.get() == 0)?;
-        Ok(health.get())
+        // A shard that has stopped ends its node; nobody waits for what it owes the others.
+        let stopped = || *health.borrow() != Health::Sound;
+        world.run_until(|| running.get() == 0 || stopped())?;
+        let ended = health.borrow().clone();
+        Ok(ended)
     }
 
     fn session(&self, core: usize, history: &Rc<RefCell<History>>) -> Session {
@@ -181,15 +184,22 @@ impl Node {
 }
 
 /// Whether a shard stopped under its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
     Sound,
-    Failed,
+    /// What a session was told.
+    Failed(String),
 }
 
-/// The shard has stopped.
+/// The shard has stopped: what it said.
 #[derive(Debug)]
-struct Gone;
+struct Gone(String);
+
+impl Gone {
+    fn told(error: impl std::fmt::Display) -> Gone {
+        Gone(error.to_string())
+    }
+}
 
 struct Session {
     shard: Shard,
@@ -221,7 +231,7 @@ impl Session {
             return Ok(());
         }
         let client = self.shard.client();
-        let above = client.begin().await.map_err(|_| Gone)?;
+        let above = client.begin().await.map_err(Gone::told)?;
         client.end_snapshot(above);
         let transfer = self.history.borrow_mut().ask(source, target, 1 + prng.below(300) as i64);
         let answer = if prng.below(8) == 0 {
@@ -256,11 +266,11 @@ impl Session {
                 learn(Fate::Refused);
             }
             // It took no effect, and the shard says so.
-            Err(ShardError::Failed(_)) => {
+            Err(error @ ShardError::Failed(_)) => {
                 learn(Fate::Refused);
-                return Err(Gone);
+                return Err(Gone::told(error));
             }
-            Err(ShardError::Stopped(_)) => return Err(Gone),
+            Err(error @ ShardError::Stopped(_)) => return Err(Gone::told(error)),
             Err(error) => panic!("{error}"),
         }
         Ok(())
@@ -288,12 +298,12 @@ impl Session {
     async fn check_statement(&self) -> Result<(), Gone> {
         let known = self.known();
         let client = self.shard.client();
-        let at = client.begin().await.map_err(|_| Gone)?;
-        let first = read_at(&client, at).await.map_err(|_| Gone)?;
+        let at = client.begin().await.map_err(Gone::told)?;
+        let first = read_at(&client, at).await.map_err(Gone::told)?;
         self.history.borrow().check(&first, &known, at);
         self.saw(first.clone());
         platform::sleep(&self.platform.spawner, Duration::from_millis(3)).await;
-        let second = read_at(&client, at).await.map_err(|_| Gone)?;
+        let second = read_at(&client, at).await.map_err(Gone::told)?;
         assert_eq!(first, second, "a snapshot at {at} changed");
         let through = self.history.borrow().committed_through(at);
         self.history.borrow().check(&second, &through, at);
@@ -304,7 +314,7 @@ impl Session {
     async fn check_analytics(&self) -> Result<(), Gone> {
         let known = self.known();
         let client = self.shard.client();
-        let (at, rows) = read_frozen(&client, ReadAt::Strict).await.map_err(|_| Gone)?;
+        let (at, rows) = read_frozen(&client, ReadAt::Strict).await.map_err(Gone::told)?;
         self.history.borrow().check(&rows, &known, at);
         let through = self.history.borrow().committed_through(at);
         self.history.borrow().check(&rows, &through, at);
