@@ -1,6 +1,7 @@
 //! What an expression may know besides its row and parameters, handed in by whoever evaluates.
 
 use crate::EvalError;
+use crate::library::RegexCache;
 use alloc::boxed::Box;
 use alloc::format;
 use types::{SqlState, TextSettings, Value};
@@ -22,6 +23,8 @@ pub struct EvalContext<'a> {
     pub catalog: &'a dyn CatalogFunctions,
     /// The clock and the random numbers of volatile functions.
     pub volatile: &'a dyn VolatileSource,
+    /// Keeps regular expressions compiled from one row to the next, if there are many.
+    pub regexes: Option<&'a RegexCache>,
 }
 
 impl core::fmt::Debug for EvalContext<'_> {
@@ -40,6 +43,7 @@ impl EvalContext<'static> {
         database: "",
         catalog: &NoCatalog,
         volatile: &NoVolatile,
+        regexes: None,
     };
 }
 

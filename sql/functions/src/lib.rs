@@ -26,6 +26,7 @@ pub use cast::{CastKind, CastMethod, cast_value, find_cast};
 pub use context::{CatalogFunctions, EvalContext, NoCatalog, NoVolatile, VolatileSource};
 pub use evaluate::{apply, evaluate, evaluate_predicate};
 pub use expr::{Expr, Quantifier, SubqueryKind, Test};
+pub use library::RegexCache;
 pub use registry::{
     ArgumentType, FunctionDefinition, FunctionId, Nulls, OperatorDefinition, Volatility, functions,
     operators,

@@ -22,3 +22,5 @@ mod regex;
 pub(crate) mod regex_functions;
 pub(crate) mod strings;
 pub(crate) mod text;
+
+pub use regex::RegexCache;

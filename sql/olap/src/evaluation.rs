@@ -37,6 +37,7 @@ impl StatementContext {
             database: &self.database,
             catalog: &*self.catalog,
             volatile: &*self.volatile,
+            regexes: None,
         }
     }
 }

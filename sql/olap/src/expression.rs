@@ -8,6 +8,7 @@
 //! AND, OR, CASE and COALESCE evaluate a part that can fail only on the rows that reach it, as the row evaluator does. What reads no column is evaluated
 //! once; if that fails, the error is kept and raised only where a row asks for it.
 
+mod distinct;
 mod kernels;
 mod pattern;
 mod run;

@@ -41,6 +41,7 @@ impl Surroundings {
             database: &self.database,
             catalog: &*self.catalog,
             volatile,
+            regexes: None,
         }
     }
 }

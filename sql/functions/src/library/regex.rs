@@ -14,8 +14,10 @@ mod program;
 pub(super) use parse::Options;
 
 use crate::EvalError;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use parse::Node;
 use program::Program;
 
@@ -81,6 +83,34 @@ impl Regex {
             return Ok(Vec::new());
         }
         groups::groups(&self.tree, text, whole, self.group_count, self.options)
+    }
+}
+
+/// Compiled expressions kept at once: a condition has a few, not hundreds.
+const COMPILED_MAX: usize = 8;
+
+/// The expressions compiled last, for whoever evaluates one for many rows.
+#[derive(Default)]
+pub struct RegexCache {
+    /// The one compiled last is last.
+    compiled: RefCell<Vec<(String, Options, Rc<Regex>)>>,
+}
+
+impl RegexCache {
+    /// # Errors
+    /// As [`Regex::new`]; failures are not kept.
+    pub(super) fn compiled(&self, pattern: &str, options: Options) -> Result<Rc<Regex>, EvalError> {
+        let mut kept = self.compiled.borrow_mut();
+        let found = kept.iter().rposition(|(text, read, _)| text == pattern && *read == options);
+        if let Some(at) = found {
+            return Ok(kept[at].2.clone());
+        }
+        let regex = Rc::new(Regex::new(pattern, options)?);
+        if kept.len() == COMPILED_MAX {
+            kept.remove(0);
+        }
+        kept.push((String::from(pattern), options, regex.clone()));
+        Ok(regex)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::regex::{Options, Regex, Span, characters, slice};
 use super::text::check_length;
-use crate::EvalError;
+use crate::{EvalContext, EvalError};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use types::{SqlState, Value};
@@ -16,8 +17,35 @@ const IGNORE_CASE: Options = Options {
     literal: false,
 };
 
-fn matches(text: &str, pattern: &str, options: Options) -> Result<bool, EvalError> {
-    Ok(Regex::new(pattern, options)?.is_match(&characters(text)))
+/// A pattern and how it is read. Where a cache is at hand, the same pattern is compiled once for many rows.
+#[derive(Clone, Copy)]
+struct Pattern<'a> {
+    text: &'a str,
+    options: Options,
+    surroundings: &'a EvalContext<'a>,
+}
+
+impl<'a> Pattern<'a> {
+    /// Read as it says itself.
+    fn plain(text: &'a str, surroundings: &'a EvalContext<'a>) -> Pattern<'a> {
+        Pattern { text, options: Options::default(), surroundings }
+    }
+
+    /// The same, read otherwise.
+    fn with(self, options: Options) -> Self {
+        Pattern { options, ..self }
+    }
+
+    fn compiled(&self) -> Result<Rc<Regex>, EvalError> {
+        match self.surroundings.regexes {
+            Some(cache) => cache.compiled(self.text, self.options),
+            None => Ok(Rc::new(Regex::new(self.text, self.options)?)),
+        }
+    }
+}
+
+fn matches(text: &str, pattern: Pattern<'_>) -> Result<bool, EvalError> {
+    Ok(pattern.compiled()?.is_match(&characters(text)))
 }
 
 struct Flags {
@@ -132,13 +160,12 @@ enum Which {
 
 fn replace(
     text: &str,
-    pattern: &str,
+    pattern: Pattern<'_>,
     replacement: &str,
-    options: Options,
     start: usize,
     which: Which,
 ) -> Result<String, EvalError> {
-    let regex = Regex::new(pattern, options)?;
+    let regex = pattern.compiled()?;
     let text = characters(text);
     if start > text.len() + 1 {
         return Ok(text.iter().collect());
@@ -181,12 +208,8 @@ fn match_texts(regex: &Regex, text: &[char], whole: Span) -> Result<Vec<Value>, 
         .collect())
 }
 
-fn first_match(
-    text: &str,
-    pattern: &str,
-    options: Options,
-) -> Result<Option<Vec<Value>>, EvalError> {
-    let regex = Regex::new(pattern, options)?;
+fn first_match(text: &str, pattern: Pattern<'_>) -> Result<Option<Vec<Value>>, EvalError> {
+    let regex = pattern.compiled()?;
     let text = characters(text);
     match regex.find(&text, 0) {
         Some(whole) => match_texts(&regex, &text, whole).map(Some),
@@ -195,8 +218,8 @@ fn first_match(
 }
 
 /// The parts between the matches; empty matches at the ends or beside another match do not split.
-fn split(text: &str, pattern: &str, options: Options) -> Result<Vec<Value>, EvalError> {
-    let regex = Regex::new(pattern, options)?;
+fn split(text: &str, pattern: Pattern<'_>) -> Result<Vec<Value>, EvalError> {
+    let regex = pattern.compiled()?;
     let text = characters(text);
     let mut parts = Vec::new();
     let mut from = 0;
@@ -218,16 +241,15 @@ fn split(text: &str, pattern: &str, options: Options) -> Result<Vec<Value>, Eval
 /// What `regexp_substr` and `regexp_instr` look for.
 struct Search<'a> {
     text: &'a str,
-    pattern: &'a str,
+    pattern: Pattern<'a>,
     start: usize,
     nth: usize,
-    options: Options,
     group: usize,
 }
 
 impl Search<'_> {
     fn find(&self) -> Result<(Vec<char>, Option<Span>), EvalError> {
-        let regex = Regex::new(self.pattern, self.options)?;
+        let regex = self.pattern.compiled()?;
         let text = characters(self.text);
         // Without groups the whole match counts as the first one.
         let group = if regex.group_count() == 0 && self.group == 1 { 0 } else { self.group };
@@ -254,16 +276,16 @@ impl Search<'_> {
     }
 }
 
-fn count(text: &str, pattern: &str, start: i32, letters: &str) -> Result<i32, EvalError> {
+fn count(text: &str, pattern: Pattern<'_>, start: i32, letters: &str) -> Result<i32, EvalError> {
     let start = positive("start", start)?;
     let options = local_flags(letters, "regexp_count()")?;
-    let regex = Regex::new(pattern, options)?;
+    let regex = pattern.with(options).compiled()?;
     Ok(all_matches(&regex, &characters(text), start - 1).len() as i32)
 }
 
 fn instr(
     text: &str,
-    pattern: &str,
+    pattern: Pattern<'_>,
     start: i32,
     nth: i32,
     after: i32,
@@ -279,12 +301,12 @@ fn instr(
     }
     let group = not_negative("subexpr", group)?;
     let options = local_flags(letters, "regexp_instr()")?;
-    Search { text, pattern, start, nth, options, group }.position(after == 1)
+    Search { text, pattern: pattern.with(options), start, nth, group }.position(after == 1)
 }
 
 fn substr(
     text: &str,
-    pattern: &str,
+    pattern: Pattern<'_>,
     start: i32,
     nth: i32,
     letters: &str,
@@ -293,19 +315,18 @@ fn substr(
     let (start, nth) = (positive("start", start)?, positive("n", nth)?);
     let group = not_negative("subexpr", group)?;
     let options = local_flags(letters, "regexp_substr()")?;
-    Search { text, pattern, start, nth, options, group }.text()
+    Search { text, pattern: pattern.with(options), start, nth, group }.text()
 }
 
 /// The first group of the first match, or the whole match if there are no groups.
-fn substring(text: &str, pattern: &str) -> Result<Option<String>, EvalError> {
-    let regex = Regex::new(pattern, Options::default())?;
-    let group = usize::from(regex.group_count() > 0);
-    Search { text, pattern, start: 1, nth: 1, options: Options::default(), group }.text()
+fn substring(text: &str, pattern: Pattern<'_>) -> Result<Option<String>, EvalError> {
+    let group = usize::from(pattern.compiled()?.group_count() > 0);
+    Search { text, pattern, start: 1, nth: 1, group }.text()
 }
 
 fn replace_extended(
     text: &str,
-    pattern: &str,
+    pattern: Pattern<'_>,
     replacement: &str,
     start: i32,
     nth: i32,
@@ -314,27 +335,28 @@ fn replace_extended(
     let (start, nth) = (positive("start", start)?, not_negative("n", nth)?);
     let read = flags(letters.unwrap_or(""))?;
     let which = if nth == 0 { Which::All } else { Which::Nth(nth) };
-    replace(text, pattern, replacement, read.options, start, which)
+    replace(text, pattern.with(read.options), replacement, start, which)
 }
 
 functions! {
-    fn textregexeq(a: &str, b: &str) -> bool { matches(a, b, Options::default()) }
-    fn textregexne(a: &str, b: &str) -> bool { Ok(!matches(a, b, Options::default())?) }
-    fn texticregexeq(a: &str, b: &str) -> bool { matches(a, b, IGNORE_CASE) }
-    fn texticregexne(a: &str, b: &str) -> bool { Ok(!matches(a, b, IGNORE_CASE)?) }
-    fn nameregexeq(a: &str, b: &str) -> bool { matches(a, b, Options::default()) }
-    fn nameregexne(a: &str, b: &str) -> bool { Ok(!matches(a, b, Options::default())?) }
-    fn nameicregexeq(a: &str, b: &str) -> bool { matches(a, b, IGNORE_CASE) }
-    fn nameicregexne(a: &str, b: &str) -> bool { Ok(!matches(a, b, IGNORE_CASE)?) }
-    fn textregexsubstr(a: &str, b: &str) -> Option<String> { substring(a, b) }
+    fn textregexeq[surroundings](a: &str, b: &str) -> bool { matches(a, Pattern::plain(b, surroundings)) }
+    fn textregexne[surroundings](a: &str, b: &str) -> bool { Ok(!matches(a, Pattern::plain(b, surroundings))?) }
+    fn texticregexeq[surroundings](a: &str, b: &str) -> bool { matches(a, Pattern::plain(b, surroundings).with(IGNORE_CASE)) }
+    fn texticregexne[surroundings](a: &str, b: &str) -> bool { Ok(!matches(a, Pattern::plain(b, surroundings).with(IGNORE_CASE))?) }
+    fn nameregexeq[surroundings](a: &str, b: &str) -> bool { matches(a, Pattern::plain(b, surroundings)) }
+    fn nameregexne[surroundings](a: &str, b: &str) -> bool { Ok(!matches(a, Pattern::plain(b, surroundings))?) }
+    fn nameicregexeq[surroundings](a: &str, b: &str) -> bool { matches(a, Pattern::plain(b, surroundings).with(IGNORE_CASE)) }
+    fn nameicregexne[surroundings](a: &str, b: &str) -> bool { Ok(!matches(a, Pattern::plain(b, surroundings).with(IGNORE_CASE))?) }
+    fn textregexsubstr[surroundings](a: &str, b: &str) -> Option<String> { substring(a, Pattern::plain(b, surroundings)) }
     // pg_proc 2074
-    fn similar_substring(a: &str, pattern: &str, escape: &str) -> Option<String> {
-        substring(a, &super::pattern::similar(pattern, escape)?)
+    fn similar_substring[surroundings](a: &str, pattern: &str, escape: &str) -> Option<String> {
+        let pattern = super::pattern::similar(pattern, escape)?;
+        substring(a, Pattern::plain(&pattern, surroundings))
     }
-    fn textregexreplace_noopt(a: &str, b: &str, c: &str) -> String {
-        replace(a, b, c, Options::default(), 1, Which::Nth(1))
+    fn textregexreplace_noopt[surroundings](a: &str, b: &str, c: &str) -> String {
+        replace(a, Pattern::plain(b, surroundings), c, 1, Which::Nth(1))
     }
-    fn textregexreplace(a: &str, b: &str, c: &str, letters: &str) -> String {
+    fn textregexreplace[surroundings](a: &str, b: &str, c: &str, letters: &str) -> String {
         if letters.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(EvalError::new(
                 SqlState::INVALID_PARAMETER_VALUE,
@@ -343,21 +365,22 @@ functions! {
             .with_hint("If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly."));
         }
         let read = flags(letters)?;
-        replace(a, b, c, read.options, 1, if read.global { Which::All } else { Which::Nth(1) })
+        let which = if read.global { Which::All } else { Which::Nth(1) };
+        replace(a, Pattern::plain(b, surroundings).with(read.options), c, 1, which)
     }
-    fn textregexreplace_extended(a: &str, b: &str, c: &str, start: i32, nth: i32, letters: &str) -> String {
-        replace_extended(a, b, c, start, nth, Some(letters))
+    fn textregexreplace_extended[surroundings](a: &str, b: &str, c: &str, start: i32, nth: i32, letters: &str) -> String {
+        replace_extended(a, Pattern::plain(b, surroundings), c, start, nth, Some(letters))
     }
-    fn textregexreplace_extended_no_flags(a: &str, b: &str, c: &str, start: i32, nth: i32) -> String {
-        replace_extended(a, b, c, start, nth, None)
+    fn textregexreplace_extended_no_flags[surroundings](a: &str, b: &str, c: &str, start: i32, nth: i32) -> String {
+        replace_extended(a, Pattern::plain(b, surroundings), c, start, nth, None)
     }
-    fn textregexreplace_extended_no_n(a: &str, b: &str, c: &str, start: i32) -> String {
-        replace_extended(a, b, c, start, 1, None)
+    fn textregexreplace_extended_no_n[surroundings](a: &str, b: &str, c: &str, start: i32) -> String {
+        replace_extended(a, Pattern::plain(b, surroundings), c, start, 1, None)
     }
-    fn regexp_match_no_flags(a: &str, b: &str) -> Option<Vec<Value>> {
-        first_match(a, b, Options::default())
+    fn regexp_match_no_flags[surroundings](a: &str, b: &str) -> Option<Vec<Value>> {
+        first_match(a, Pattern::plain(b, surroundings))
     }
-    fn regexp_match(a: &str, b: &str, letters: &str) -> Option<Vec<Value>> {
+    fn regexp_match[surroundings](a: &str, b: &str, letters: &str) -> Option<Vec<Value>> {
         let read = flags(letters)?;
         if read.global {
             return Err(EvalError::new(
@@ -366,48 +389,48 @@ functions! {
             )
             .with_hint("Use the regexp_matches function instead."));
         }
-        first_match(a, b, read.options)
+        first_match(a, Pattern::plain(b, surroundings).with(read.options))
     }
-    fn regexp_like_no_flags(a: &str, b: &str) -> bool { matches(a, b, Options::default()) }
-    fn regexp_like(a: &str, b: &str, letters: &str) -> bool {
-        matches(a, b, local_flags(letters, "regexp_like()")?)
+    fn regexp_like_no_flags[surroundings](a: &str, b: &str) -> bool { matches(a, Pattern::plain(b, surroundings)) }
+    fn regexp_like[surroundings](a: &str, b: &str, letters: &str) -> bool {
+        matches(a, Pattern::plain(b, surroundings).with(local_flags(letters, "regexp_like()")?))
     }
-    fn regexp_split_to_array_no_flags(a: &str, b: &str) -> Vec<Value> {
-        split(a, b, Options::default())
+    fn regexp_split_to_array_no_flags[surroundings](a: &str, b: &str) -> Vec<Value> {
+        split(a, Pattern::plain(b, surroundings))
     }
-    fn regexp_split_to_array(a: &str, b: &str, letters: &str) -> Vec<Value> {
-        split(a, b, local_flags(letters, "regexp_split_to_array()")?)
+    fn regexp_split_to_array[surroundings](a: &str, b: &str, letters: &str) -> Vec<Value> {
+        split(a, Pattern::plain(b, surroundings).with(local_flags(letters, "regexp_split_to_array()")?))
     }
-    fn regexp_count_no_start(a: &str, b: &str) -> i32 { count(a, b, 1, "") }
-    fn regexp_count_no_flags(a: &str, b: &str, start: i32) -> i32 { count(a, b, start, "") }
-    fn regexp_count(a: &str, b: &str, start: i32, letters: &str) -> i32 {
-        count(a, b, start, letters)
+    fn regexp_count_no_start[surroundings](a: &str, b: &str) -> i32 { count(a, Pattern::plain(b, surroundings), 1, "") }
+    fn regexp_count_no_flags[surroundings](a: &str, b: &str, start: i32) -> i32 { count(a, Pattern::plain(b, surroundings), start, "") }
+    fn regexp_count[surroundings](a: &str, b: &str, start: i32, letters: &str) -> i32 {
+        count(a, Pattern::plain(b, surroundings), start, letters)
     }
-    fn regexp_instr_no_start(a: &str, b: &str) -> i32 { instr(a, b, 1, 1, 0, "", 0) }
-    fn regexp_instr_no_n(a: &str, b: &str, start: i32) -> i32 { instr(a, b, start, 1, 0, "", 0) }
-    fn regexp_instr_no_endoption(a: &str, b: &str, start: i32, nth: i32) -> i32 {
-        instr(a, b, start, nth, 0, "", 0)
+    fn regexp_instr_no_start[surroundings](a: &str, b: &str) -> i32 { instr(a, Pattern::plain(b, surroundings), 1, 1, 0, "", 0) }
+    fn regexp_instr_no_n[surroundings](a: &str, b: &str, start: i32) -> i32 { instr(a, Pattern::plain(b, surroundings), start, 1, 0, "", 0) }
+    fn regexp_instr_no_endoption[surroundings](a: &str, b: &str, start: i32, nth: i32) -> i32 {
+        instr(a, Pattern::plain(b, surroundings), start, nth, 0, "", 0)
     }
-    fn regexp_instr_no_flags(a: &str, b: &str, start: i32, nth: i32, after: i32) -> i32 {
-        instr(a, b, start, nth, after, "", 0)
+    fn regexp_instr_no_flags[surroundings](a: &str, b: &str, start: i32, nth: i32, after: i32) -> i32 {
+        instr(a, Pattern::plain(b, surroundings), start, nth, after, "", 0)
     }
-    fn regexp_instr_no_subexpr(a: &str, b: &str, start: i32, nth: i32, after: i32, letters: &str) -> i32 {
-        instr(a, b, start, nth, after, letters, 0)
+    fn regexp_instr_no_subexpr[surroundings](a: &str, b: &str, start: i32, nth: i32, after: i32, letters: &str) -> i32 {
+        instr(a, Pattern::plain(b, surroundings), start, nth, after, letters, 0)
     }
-    fn regexp_instr(a: &str, b: &str, start: i32, nth: i32, after: i32, letters: &str, group: i32) -> i32 {
-        instr(a, b, start, nth, after, letters, group)
+    fn regexp_instr[surroundings](a: &str, b: &str, start: i32, nth: i32, after: i32, letters: &str, group: i32) -> i32 {
+        instr(a, Pattern::plain(b, surroundings), start, nth, after, letters, group)
     }
-    fn regexp_substr_no_start(a: &str, b: &str) -> Option<String> { substr(a, b, 1, 1, "", 0) }
-    fn regexp_substr_no_n(a: &str, b: &str, start: i32) -> Option<String> {
-        substr(a, b, start, 1, "", 0)
+    fn regexp_substr_no_start[surroundings](a: &str, b: &str) -> Option<String> { substr(a, Pattern::plain(b, surroundings), 1, 1, "", 0) }
+    fn regexp_substr_no_n[surroundings](a: &str, b: &str, start: i32) -> Option<String> {
+        substr(a, Pattern::plain(b, surroundings), start, 1, "", 0)
     }
-    fn regexp_substr_no_flags(a: &str, b: &str, start: i32, nth: i32) -> Option<String> {
-        substr(a, b, start, nth, "", 0)
+    fn regexp_substr_no_flags[surroundings](a: &str, b: &str, start: i32, nth: i32) -> Option<String> {
+        substr(a, Pattern::plain(b, surroundings), start, nth, "", 0)
     }
-    fn regexp_substr_no_subexpr(a: &str, b: &str, start: i32, nth: i32, letters: &str) -> Option<String> {
-        substr(a, b, start, nth, letters, 0)
+    fn regexp_substr_no_subexpr[surroundings](a: &str, b: &str, start: i32, nth: i32, letters: &str) -> Option<String> {
+        substr(a, Pattern::plain(b, surroundings), start, nth, letters, 0)
     }
-    fn regexp_substr(a: &str, b: &str, start: i32, nth: i32, letters: &str, group: i32) -> Option<String> {
-        substr(a, b, start, nth, letters, group)
+    fn regexp_substr[surroundings](a: &str, b: &str, start: i32, nth: i32, letters: &str, group: i32) -> Option<String> {
+        substr(a, Pattern::plain(b, surroundings), start, nth, letters, group)
     }
 }

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{and_kleene, interleave, is_not_null, is_null, not, or_kleene, take};
-use functions::{EvalContext, FunctionId, Test, apply, cast_value, evaluate as evaluate_row};
+use functions::{
+    EvalContext, FunctionId, RegexCache, Test, Volatility, apply, cast_value,
+    evaluate as evaluate_row,
+};
 use types::{SqlType, Value};
 
+use super::distinct::Distinct;
 use super::kernels::{Vector, compute};
 use super::{Node, Program, Typed};
 use crate::error::AnalyticsError;
@@ -30,7 +34,9 @@ pub(super) fn evaluate(
     columns: &[ArrayRef],
     row_count: usize,
 ) -> Result<ArrayRef, AnalyticsError> {
-    let run = Run { context: program.context.borrow(), parameters: &program.context.parameters };
+    let regexes = RegexCache::default();
+    let context = EvalContext { regexes: Some(&regexes), ..program.context.borrow() };
+    let run = Run { context, parameters: &program.context.parameters };
     let vector = run.node(&program.root, &Rows { columns, row_count })?;
     spread(vector, row_count)
 }
@@ -67,33 +73,31 @@ impl Run<'_> {
             }
             Node::Like { pattern, negated, argument } => {
                 let strings = spread(self.node(&argument.node, rows)?, rows.row_count)?;
-                let strings: &StringViewArray =
-                    strings.as_any().downcast_ref().expect("LIKE is of strings");
-                let matches = BooleanBuffer::collect_bool(strings.len(), |row| {
-                    strings.is_valid(row) && pattern.matches(strings.value(row)) != *negated
-                });
-                Ok(Vector::Array(Arc::new(BooleanArray::new(matches, strings.nulls().cloned()))))
+                self.once_each(&strings, |strings| {
+                    let views: &StringViewArray =
+                        strings.as_any().downcast_ref().expect("LIKE is of strings");
+                    let matches = BooleanBuffer::collect_bool(views.len(), |row| {
+                        views.is_valid(row) && pattern.matches(views.value(row)) != *negated
+                    });
+                    Ok(Arc::new(BooleanArray::new(matches, views.nulls().cloned())))
+                })
             }
             Node::Apply { function, arguments, output } => {
                 let vectors = self.typed_all(arguments, rows)?;
-                self.apply(*function, arguments, &vectors, *output, rows)
+                self.apply_compressed(*function, arguments, vectors, *output, rows)
             }
             Node::Relabel(argument) => self.node(&argument.node, rows),
             Node::Cast { argument, to, kind } => {
                 let vector = spread(self.node(&argument.node, rows)?, rows.row_count)?;
-                let cells = Cells::new(&vector, argument.sql_type);
-                let mut builder = ColumnBuilder::new(to.sql_type, rows.row_count);
-                for row in 0..rows.row_count {
-                    let value = cells.owned(row)?;
-                    builder.push(&cast_value(
-                        &value,
-                        argument.sql_type,
-                        *to,
-                        *kind,
-                        &self.context,
-                    )?)?;
-                }
-                Ok(Vector::Array(builder.finish()))
+                self.once_each(&vector, |vector| {
+                    let cells = Cells::new(vector, argument.sql_type);
+                    let mut builder = ColumnBuilder::new(to.sql_type, vector.len());
+                    for row in 0..vector.len() {
+                        let (value, from) = (cells.owned(row)?, argument.sql_type);
+                        builder.push(&cast_value(&value, from, *to, *kind, &self.context)?)?;
+                    }
+                    Ok(builder.finish())
+                })
             }
             Node::InSet { argument, set, negated } => {
                 let vector =
@@ -242,6 +246,42 @@ impl Run<'_> {
         } else {
             self.on(node, rows, open)
         }
+    }
+
+    /// A function of one column, for each distinct value if those are few.
+    fn once_each(
+        &self,
+        array: &ArrayRef,
+        compute: impl Fn(&ArrayRef) -> Result<ArrayRef, AnalyticsError>,
+    ) -> Result<Vector, AnalyticsError> {
+        Ok(Vector::Array(match Distinct::of(array) {
+            Some(distinct) => distinct.spread(&compute(&distinct.values)?)?,
+            None => compute(array)?,
+        }))
+    }
+
+    /// As [`Run::apply`]; where one argument is a column and the others are constants, for each distinct value if those are few.
+    fn apply_compressed(
+        &self,
+        function: FunctionId,
+        arguments: &[Typed],
+        mut vectors: Vec<Vector>,
+        output: SqlType,
+        rows: &Rows<'_>,
+    ) -> Result<Vector, AnalyticsError> {
+        let steady = function
+            .definition()
+            .is_some_and(|definition| definition.volatility != Volatility::Volatile);
+        let mut columns = (0..vectors.len()).filter(|at| matches!(vectors[*at], Vector::Array(_)));
+        if let (Some(at), None, true) = (columns.next(), columns.next(), steady)
+            && let Some(distinct) = Distinct::of(vectors[at].array())
+        {
+            let few = Rows { columns: &[], row_count: distinct.values.len() };
+            vectors[at] = Vector::Array(distinct.values.clone());
+            let results = self.apply(function, arguments, &vectors, output, &few)?;
+            return Ok(Vector::Array(distinct.spread(results.array())?));
+        }
+        self.apply(function, arguments, &vectors, output, rows)
     }
 
     /// A function row by row.
