@@ -8,6 +8,7 @@ mod adapter;
 mod collected;
 mod first;
 mod native;
+mod numeric;
 mod stateful;
 mod strings;
 #[cfg(test)]

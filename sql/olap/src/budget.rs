@@ -160,10 +160,14 @@ impl MemoryPool for QueryPool {
             }
             reserved.spillable_bytes += additional;
         } else {
-            let merge = reservation.consumer().name().starts_with(SORT_MERGE);
-            if additional > left.saturating_sub(reserved.spillable_bytes)
-                || (merge && reservation.size() + additional > self.merge_bytes_max)
-            {
+            let free = left.saturating_sub(reserved.spillable_bytes);
+            let own = reservation.size() + additional;
+            // A merge of runs that are still in memory cannot make do with less: it may go over while half of the whole is free.
+            let roomy = own <= self.limit_bytes / 4 && free >= self.limit_bytes / 2 + additional;
+            let greedy = reservation.consumer().name().starts_with(SORT_MERGE)
+                && own > self.merge_bytes_max
+                && !roomy;
+            if additional > free || greedy {
                 return Err(self.refuse(&reserved, reservation, additional));
             }
             reserved.unspillable_bytes += additional;

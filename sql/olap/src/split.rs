@@ -53,6 +53,11 @@ impl Splitting<'_> {
     pub(crate) fn units(&self, table: &TableSnapshot) -> Vec<Unit> {
         let mut units = Vec::new();
         let own = table.own_writes.as_ref().map(|rows| rows.run());
+        if let (true, Some(own)) = (table.parts.is_empty(), &own) {
+            // The asking transaction made the table: nothing of it is anywhere else.
+            self.merged(PositionRange::default(), Vec::new(), vec![own.clone()], &mut units);
+            return units;
+        }
         for part in &table.parts {
             let mut runs: Vec<Arc<SortedRun>> = own.iter().cloned().collect();
             runs.extend(

@@ -18,13 +18,14 @@ use functions::{EvalContext, FunctionId, apply};
 use types::value::float_cmp;
 use types::{Numeric, SqlState, SqlType, Value, ValueError};
 
+use super::numeric::NumericSum;
 use super::strings::StringExtreme;
 use super::{Groups, down};
 use crate::error::raised;
 use crate::physical::ColumnBuilder;
 
 /// `numeric_div`: averages have its scale.
-const NUMERIC_DIV: FunctionId = FunctionId(1727);
+pub(super) const NUMERIC_DIV: FunctionId = FunctionId(1727);
 
 /// The native form of an aggregate, if it has one.
 pub(super) fn groups(
@@ -45,6 +46,8 @@ pub(super) fn groups(
         ("avg", [SqlType::Float4 | SqlType::Float8]) if output == SqlType::Float8 => {
             Some(Box::new(Moments { states: Vec::new(), double: arguments[0] == SqlType::Float8 }))
         }
+        ("sum", [SqlType::Numeric]) => Some(Box::new(NumericSum::new(Answer::Sum))),
+        ("avg", [SqlType::Numeric]) => Some(Box::new(NumericSum::new(Answer::Average))),
         ("min", [sql_type]) => extreme(*sql_type, Ordering::Less),
         ("max", [sql_type]) => extreme(*sql_type, Ordering::Greater),
         _ => None,
@@ -194,8 +197,9 @@ where
     }
 }
 
+/// What is asked of a sum.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Sum,
     Average,
 }

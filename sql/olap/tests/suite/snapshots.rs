@@ -48,6 +48,16 @@ fn own_writes_hide_what_was_committed() {
 }
 
 #[test]
+fn a_table_of_the_asking_transaction_has_only_its_own_rows() {
+    let mut world = world();
+    world.uncommitted("t");
+    world.check("SELECT count(*) FROM t", &["0"]);
+    world.own_write("t", "2|b|2", true);
+    world.own_write("t", "1|a|1", true);
+    world.check("SELECT * FROM t ORDER BY id", &["1|a|1", "2|b|2"]);
+}
+
+#[test]
 fn rows_written_before_a_column_was_added_hold_its_missing_value() {
     let mut world = world();
     world.insert("t", &["1|one|1"]);

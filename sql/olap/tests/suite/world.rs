@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use functions::{EvalContext, EvalError, NoCatalog, VolatileSource};
 use olap::{
     Analytics, AnalyticsError, QueryBudget, QueryRequest, QueryStatistics, ResultBatch, ResultSink,
-    RunningQuery, SinkClosed, SinkError, StatementContext, VirtualTables, WorkerPoolOptions,
+    RunningQuery, SinkError, StatementContext, VirtualTables, WorkerPoolOptions,
 };
 use plan::catalog::{Catalog, CatalogChange, SearchPath, VirtualTable, catalog_rows};
 use plan::statement::{BoundStatement, Statement};
@@ -51,6 +51,8 @@ struct Table {
     files: Vec<PinnedFile>,
     frozen: Vec<Arc<dyn FrozenRows>>,
     own: Vec<Version>,
+    /// Made by the asking transaction: no shard knows it.
+    only_own: bool,
 }
 
 /// Tables, their rows, and analytics over them.
@@ -133,7 +135,7 @@ struct Collect {
 pub type Outcome = Result<(Vec<Vec<Value>>, Vec<SqlType>, QueryStatistics), AnalyticsError>;
 
 impl ResultSink for Collect {
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SinkClosed>> {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -239,6 +241,7 @@ impl World {
             files: Vec::new(),
             frozen: Vec::new(),
             own: Vec::new(),
+            only_own: false,
         };
         self.tables.insert(name, table);
     }
@@ -334,6 +337,11 @@ impl World {
         self.tables.get_mut(name).expect("a table of this world").own.push(version);
     }
 
+    /// The asking transaction made the table itself.
+    pub fn uncommitted(&mut self, name: &str) {
+        self.tables.get_mut(name).expect("a table of this world").only_own = true;
+    }
+
     /// What was written since the last flush or freeze becomes a table file.
     pub fn flush(&mut self, name: &str) {
         let options = self.options;
@@ -394,13 +402,17 @@ impl World {
             .values()
             .map(|table| TableSnapshot {
                 schema: table.schema.clone(),
-                parts: vec![Part {
-                    shard: ShardId(0),
-                    slices: all_slices(),
-                    files: table.files.clone(),
-                    frozen: table.frozen.clone(),
-                    pin: Arc::new(NoPin),
-                }],
+                parts: if table.only_own {
+                    Vec::new()
+                } else {
+                    vec![Part {
+                        shard: ShardId(0),
+                        slices: all_slices(),
+                        files: table.files.clone(),
+                        frozen: table.frozen.clone(),
+                        pin: Arc::new(NoPin),
+                    }]
+                },
                 own_writes: own_writes(table, at),
             })
             .collect();
