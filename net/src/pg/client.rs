@@ -107,6 +107,24 @@ impl Client {
         Ok(())
     }
 
+    /// Hands on whole messages that another [`ResponseWriter`] made: few bytes join what is written here and leave with it, many leave at once without
+    /// being copied.
+    ///
+    /// # Errors
+    /// 08006, fatal, when the client is gone.
+    ///
+    /// # Cancel safety
+    /// Not safe: dropping it while bytes leave loses them.
+    pub async fn forward(&mut self, messages: Vec<u8>) -> Result<(), PgError> {
+        if self.out.as_bytes().len() + messages.len() < RESPONSE_BYTES_BOUND {
+            self.out.append(&messages);
+            return Ok(());
+        }
+        self.send().await.map_err(|gone| connection_lost(&gone))?;
+        let sent = platform::send(&*self.socket, messages).await;
+        sent.map(drop).map_err(|error| connection_lost(&ClientGone::Socket(error)))
+    }
+
     /// Sends everything written, and waits until it has left.
     pub(crate) async fn send(&mut self) -> Result<(), ClientGone> {
         if self.out.as_bytes().is_empty() {

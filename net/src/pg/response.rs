@@ -108,6 +108,18 @@ impl ResponseWriter {
         &self.buffer
     }
 
+    /// All bytes written, for a writer that serves no connection itself: rows encoded elsewhere go to their client by [`Client::forward`].
+    ///
+    /// [`Client::forward`]: crate::pg::client::Client::forward
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Appends whole messages that another writer made.
+    pub(crate) fn append(&mut self, messages: &[u8]) {
+        self.buffer.extend_from_slice(messages);
+    }
+
     /// Asks that everything written so far leaves at the end of the batch.
     #[inline]
     pub fn request_send(&mut self) {

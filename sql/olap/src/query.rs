@@ -218,6 +218,13 @@ async fn returned(pool: &QueryPool) {
     }
 }
 
+fn stopped(error: SinkError) -> AnalyticsError {
+    match error {
+        SinkError::Closed => AnalyticsError::Cancelled,
+        SinkError::Failed(error) => error,
+    }
+}
+
 impl Execution {
     fn statement(&self, engine: Engine) -> Statement {
         Statement::new(
@@ -283,16 +290,13 @@ impl Execution {
             if batch.num_rows() == 0 {
                 continue;
             }
-            poll_fn(|cx| sink.poll_ready(cx)).await.map_err(|_| AnalyticsError::Cancelled)?;
+            poll_fn(|cx| sink.poll_ready(cx)).await.map_err(stopped)?;
             Counters::add(&self.counters.rows_returned, batch.num_rows());
             *sent = Sent::Rows;
             let batch = ResultBatch { batch, columns: columns.clone() };
-            sink.send(batch).map_err(|error| match error {
-                SinkError::Closed => AnalyticsError::Cancelled,
-                SinkError::Failed(error) => error,
-            })?;
+            sink.send(batch).map_err(stopped)?;
         }
-        Ok(())
+        poll_fn(|cx| sink.poll_ready(cx)).await.map_err(stopped)
     }
 
     async fn explain(self) -> Result<Vec<String>, AnalyticsError> {

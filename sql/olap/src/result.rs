@@ -8,6 +8,7 @@ use plan::query::OutputColumn;
 use types::{SqlType, Value, ValueError, ValueRef};
 
 use crate::error::AnalyticsError;
+use crate::lowering::{batch_of, schema_of};
 use crate::physical::Cells;
 use crate::statistics::QueryStatistics;
 
@@ -19,6 +20,20 @@ pub struct ResultBatch {
 }
 
 impl ResultBatch {
+    /// Rows made by hand, for an export of what came over the wire.
+    ///
+    /// # Errors
+    /// XX000 if a value is not of its column's type.
+    pub fn from_rows(
+        columns: Arc<[OutputColumn]>,
+        rows: &[Vec<Value>],
+    ) -> Result<ResultBatch, AnalyticsError> {
+        let types: Vec<SqlType> =
+            columns.iter().map(|column| column.column_type.sql_type).collect();
+        let batch = batch_of(&schema_of(&types), &types, rows)?;
+        Ok(ResultBatch { batch, columns })
+    }
+
     /// Rows.
     pub fn row_count(&self) -> usize {
         self.batch.num_rows()
@@ -91,22 +106,18 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-/// Nobody reads the answer any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SinkClosed;
-
-/// Takes an answer. All calls come from analytics threads, one after the other, so encoding rows for the client belongs into `send`.
+/// Takes an answer. All calls come from analytics threads, one after the other, so encoding rows for the client belongs here. None may block the thread.
 pub trait ResultSink: Send {
-    /// Waits until there is room for a batch.
+    /// Waits until there is room for a batch; all of the one before has been taken then. Asked once more after the last batch.
     ///
     /// # Errors
-    /// If nobody reads any more; the query stops.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkClosed>>;
+    /// If nobody reads any more, or the rows cannot be encoded; the query stops.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>>;
 
     /// Takes a batch; there was room.
     ///
     /// # Errors
-    /// If nobody reads any more, or the rows cannot be encoded (then say why in `finish`'s stead).
+    /// As [`ResultSink::poll_ready`].
     fn send(&mut self, batch: ResultBatch) -> Result<(), SinkError>;
 
     /// The end; called once, after all batches, whatever happened.

@@ -7,10 +7,12 @@ use oltp::Surroundings;
 use plan::catalog::VirtualTable;
 use plan::query::{Query, Subqueries};
 use plan::statement::BoundStatement;
+use types::copy_format::CopyOptions;
 use types::schema::RowAddress;
-use types::{TableId, TableSchema, Timestamp, Value};
+use types::{TableId, TableSchema, TextSettings, Timestamp, Value};
 
 use crate::error::SqlError;
+use crate::output::Formats;
 
 /// Which query of a statement is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +98,58 @@ pub struct QueryCost {
     pub memory_bytes_peak: u64,
 }
 
+/// How the rows of a query become bytes.
+#[derive(Clone, Debug)]
+pub enum RowEncoding {
+    /// Rows of an answer.
+    Answer {
+        /// The formats that the client asked for.
+        formats: Formats,
+        /// How values are printed.
+        settings: TextSettings,
+    },
+    /// Rows of COPY … TO, without its header and its end.
+    Copy {
+        /// What the statement says.
+        options: CopyOptions,
+        /// How values are printed.
+        settings: TextSettings,
+    },
+}
+
+/// Rows as the client takes them, encoded on background cores.
+#[derive(Debug, Default)]
+pub struct EncodedRows {
+    /// All rows, one after the other.
+    pub bytes: Vec<u8>,
+    /// Where each row ends in `bytes`.
+    pub ends: Vec<u32>,
+}
+
+impl EncodedRows {
+    /// Rows.
+    pub fn row_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The bytes of rows `start..end`.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub fn take(&mut self, start: usize, end: usize) -> Vec<u8> {
+        if start == 0 && end == self.ends.len() {
+            return std::mem::take(&mut self.bytes);
+        }
+        let at = |row: usize| if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        self.bytes[at(start)..at(end)].to_vec()
+    }
+}
+
 /// The rows of a running query. Dropping it stops the query.
 pub trait RowStream {
+    /// Some rows.
+    type Rows;
+
     /// The next rows, in order; nothing at the end.
     ///
     /// # Errors
@@ -105,7 +157,7 @@ pub trait RowStream {
     ///
     /// # Cancel safety
     /// Dropping the future loses no rows.
-    async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, SqlError>;
+    async fn next(&mut self) -> Result<Option<Self::Rows>, SqlError>;
 
     /// What it has cost so far.
     fn cost(&self) -> QueryCost;
@@ -113,12 +165,24 @@ pub trait RowStream {
 
 /// The analytics engine, from one core.
 pub trait Analytics {
-    /// A running query.
-    type Rows: RowStream;
+    /// A running query that gives values.
+    type Values: RowStream<Rows = Vec<Vec<Value>>>;
+    /// A running query that gives what a client takes.
+    type Encoded: RowStream<Rows = EncodedRows>;
 
     /// Takes a snapshot and starts a query over it on the background cores.
     ///
     /// # Errors
     /// 53000 when too many queries wait, 72000 for a snapshot too old, 0A000 for what it cannot do.
-    async fn run(&self, request: AnalyticsRequest) -> Result<Self::Rows, SqlError>;
+    async fn run(&self, request: AnalyticsRequest) -> Result<Self::Values, SqlError>;
+
+    /// As [`Analytics::run`]; rows become bytes on the background cores too, so that the session's core only hands them on.
+    ///
+    /// # Errors
+    /// As [`Analytics::run`].
+    async fn run_encoded(
+        &self,
+        request: AnalyticsRequest,
+        encoding: RowEncoding,
+    ) -> Result<Self::Encoded, SqlError>;
 }

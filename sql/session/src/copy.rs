@@ -15,9 +15,9 @@ use types::copy_format::{
     self, ColumnChoice, CopyFormat, CopyFormatError, CopyHeader, CopyOptionTexts, CopyReader,
     CopyWriter,
 };
-use types::{SqlState, SqlType, TableSchema, Value, binary_format, limits, text_format};
+use types::{SqlState, TableSchema, Value, binary_format, limits, text_format};
 
-use crate::analytics::{QueryPart, RowStream};
+use crate::analytics::{QueryPart, RowEncoding, RowStream};
 use crate::block::{Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
@@ -31,8 +31,6 @@ use crate::settings::Ending;
 const SMALL_COPY_BYTES: usize = 1024 * 1024;
 /// Rows that the session's core hands over at once when it must parse a large COPY itself.
 const ROWS_PARSED_AT_ONCE: usize = 1_024;
-/// Rows between two looks at the client's buffer.
-const ROWS_BETWEEN_DRAINS: usize = 64;
 
 /// Reads the rows of one COPY … FROM.
 pub struct CopyParser {
@@ -514,46 +512,28 @@ impl<N: Node> Session<N> {
         let CopyDirection::To { query } = &copy.direction else {
             unreachable!("asked for the output of COPY FROM")
         };
-        let types: Vec<SqlType> =
-            query.columns.iter().map(|column| column.column_type.sql_type).collect();
+        let column_count = query.columns.len();
         let settings = self.text_settings();
-        let mut stream = self.analyse(compiled, QueryPart::CopyOut, parameters, out).await?;
+        let encoding = RowEncoding::Copy { options: options.clone(), settings };
+        let request = self.analytics_request(compiled, QueryPart::CopyOut, parameters).await?;
+        let mut stream = self.analyse_encoded(request, encoding, out).await?;
         let format = if is_binary { Format::Binary } else { Format::Text };
         let has_header = options.header() != CopyHeader::Absent;
-        let writer = CopyWriter::new(options, types.len());
-        out.begin_copy_out(format, types.len() as u16);
+        let writer = CopyWriter::new(options, column_count);
+        out.begin_copy_out(format, column_count as u16);
         let mut piece = Vec::new();
         writer.begin(&mut piece);
         if has_header {
             writer.header(query.columns.iter().map(|column| &*column.name), &mut piece);
         }
+        if !piece.is_empty() {
+            out.copy_out(&piece)?;
+            piece.clear();
+        }
         let mut count = 0u64;
-        let mut field = Vec::new();
         while let Some(rows) = self.interruptible(stream.next(), out).await?? {
-            for row in rows {
-                {
-                    let mut record = writer.row(&mut piece);
-                    for (value, sql_type) in row.iter().zip(&types) {
-                        if value.is_null() {
-                            record.field(None);
-                            continue;
-                        }
-                        field.clear();
-                        if is_binary {
-                            binary_format::append_binary(value, *sql_type, &mut field);
-                        } else {
-                            text_format::append_text(value, *sql_type, &settings, &mut field);
-                        }
-                        record.field(Some(&field));
-                    }
-                }
-                out.copy_out(&piece)?;
-                piece.clear();
-                count += 1;
-                if count.is_multiple_of(ROWS_BETWEEN_DRAINS as u64) {
-                    out.drain().await?;
-                }
-            }
+            count += rows.row_count() as u64;
+            out.encoded(rows.bytes).await?;
         }
         writer.end(&mut piece);
         if !piece.is_empty() {

@@ -11,7 +11,10 @@ use plan::statement::{
 };
 use types::{SqlState, SqlType, TextSettings, Value};
 
-use crate::analytics::{Analytics, AnalyticsRequest, OwnWrites, QueryPart, RowStream, query_of};
+use crate::analytics::{
+    Analytics, AnalyticsRequest, EncodedRows, OwnWrites, QueryPart, RowEncoding, RowStream,
+    query_of,
+};
 use crate::block::{Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
@@ -77,7 +80,8 @@ impl<N: Node> Session<N> {
             Statement::Empty => out.empty(),
             Statement::Kept { tag } => out.complete(tag),
             Statement::Select(select) => {
-                portal.rows = self.select(&compiled, select, parameters, out).await?;
+                let formats = portal.formats.clone();
+                portal.rows = self.select(&compiled, select, parameters, formats, out).await?;
             }
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
                 let changed = self.modify(&compiled, parameters, out).await?;
@@ -157,6 +161,7 @@ impl<N: Node> Session<N> {
         compiled: &Arc<Compiled>,
         select: &Select,
         parameters: Vec<Value>,
+        formats: Formats,
         out: &mut O,
     ) -> Result<Rows<N>, SqlError> {
         if let Some(short) = &select.short {
@@ -173,8 +178,10 @@ impl<N: Node> Session<N> {
                 }
             }
         }
-        let stream = self.analyse(compiled, QueryPart::Select, parameters, out).await?;
-        Ok(Rows::Stream { stream, waiting: Vec::new() })
+        let encoding = RowEncoding::Answer { formats, settings: self.text_settings() };
+        let request = self.analytics_request(compiled, QueryPart::Select, parameters).await?;
+        let stream = self.analyse_encoded(request, encoding, out).await?;
+        Ok(Rows::Stream { stream, waiting: EncodedRows::default(), next: 0 })
     }
 
     /// How many rows a short read gives, for EXPLAIN ANALYZE.
@@ -290,14 +297,39 @@ impl<N: Node> Session<N> {
         Ok(outcome)
     }
 
-    /// Starts an analytic query of a statement.
+    /// Starts an analytic query of a statement, for its values.
     pub(crate) async fn analyse<O: Output>(
         &mut self,
         compiled: &Arc<Compiled>,
         part: QueryPart,
         parameters: Vec<Value>,
         out: &O,
-    ) -> Result<<N::Analytics as Analytics>::Rows, SqlError> {
+    ) -> Result<<N::Analytics as Analytics>::Values, SqlError> {
+        let request = self.analytics_request(compiled, part, parameters).await?;
+        let node = self.node.clone();
+        let starting = node.analytics().run(request);
+        self.interruptible(starting, out).await?
+    }
+
+    /// Starts an analytic query whose rows go to the client.
+    pub(crate) async fn analyse_encoded<O: Output>(
+        &self,
+        request: AnalyticsRequest,
+        encoding: RowEncoding,
+        out: &O,
+    ) -> Result<<N::Analytics as Analytics>::Encoded, SqlError> {
+        let node = self.node.clone();
+        let starting = node.analytics().run_encoded(request, encoding);
+        self.interruptible(starting, out).await?
+    }
+
+    /// What analytics must know of a statement's query.
+    pub(crate) async fn analytics_request(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        part: QueryPart,
+        parameters: Vec<Value>,
+    ) -> Result<AnalyticsRequest, SqlError> {
         let statement = compiled.bound.clone();
         let Some((query, subqueries)) = query_of(&statement, part) else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "the statement has no such query"));
@@ -333,9 +365,7 @@ impl<N: Node> Session<N> {
                 }
             }
         }
-        let node = self.node.clone();
-        let starting = node.analytics().run(request);
-        self.interruptible(starting, out).await?
+        Ok(request)
     }
 
     /// Waits for something that a cancel request or the statement's timeout may end.
@@ -404,25 +434,22 @@ impl<N: Node> Session<N> {
                     }
                     break;
                 }
-                Rows::Stream { stream, waiting } => {
-                    while let Some(row) = waiting.pop() {
-                        if written == limit {
-                            waiting.push(row);
+                Rows::Stream { stream, waiting, next } => {
+                    let left = waiting.row_count() - *next;
+                    if left > 0 {
+                        let count = left.min(limit - written);
+                        if count == 0 {
                             out.suspended();
                             return Ok(());
                         }
-                        write_values(&row, &types, &portal.formats, &settings, out)?;
-                        written += 1;
-                        if written.is_multiple_of(ROWS_BETWEEN_DRAINS) {
-                            out.drain().await?;
-                        }
+                        let rows = waiting.take(*next, *next + count);
+                        *next += count;
+                        written += count;
+                        out.encoded(rows).await?;
+                        continue;
                     }
-                    let next = self.interruptible(stream.next(), out).await??;
-                    match next {
-                        Some(mut rows) => {
-                            rows.reverse();
-                            *waiting = rows;
-                        }
+                    match self.interruptible(stream.next(), out).await?? {
+                        Some(rows) => (*waiting, *next) = (rows, 0),
                         None => break,
                     }
                 }

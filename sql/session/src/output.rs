@@ -75,6 +75,12 @@ pub trait Output {
         fill: impl FnOnce(&mut dyn RowSink) -> Result<(), SqlError>,
     ) -> Result<(), SqlError>;
 
+    /// Writes rows that analytics has encoded for this output, and waits while the client takes them.
+    ///
+    /// # Errors
+    /// 08006, fatal, when the client is gone.
+    async fn encoded(&mut self, rows: Vec<u8>) -> Result<(), SqlError>;
+
     /// Says that a statement is done.
     fn complete(&mut self, tag: &str);
 

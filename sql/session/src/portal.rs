@@ -7,7 +7,7 @@ use plan::query::OutputColumn;
 use plan::statement::{ShowStatement, Statement};
 use types::{ColumnType, SqlType, Value};
 
-use crate::analytics::Analytics;
+use crate::analytics::{Analytics, EncodedRows};
 use crate::compiled::Compiled;
 use crate::node::Node;
 use crate::output::Formats;
@@ -27,9 +27,11 @@ pub enum Rows<N: Node> {
     /// A running query, and rows of it that came and were not read.
     Stream {
         /// The query.
-        stream: <N::Analytics as Analytics>::Rows,
-        /// Rows that came, the next one last.
-        waiting: Vec<Vec<Value>>,
+        stream: <N::Analytics as Analytics>::Encoded,
+        /// Rows that came.
+        waiting: EncodedRows,
+        /// How many of them have been written.
+        next: usize,
     },
     /// It has run to its end.
     Done,

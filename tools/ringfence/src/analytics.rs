@@ -1,22 +1,24 @@
 //! Where `session` meets `olap`: a bound query, a snapshot over all shards and the session's own writes go in; rows come back through a bounded channel.
 //!
-//! The snapshot is taken on the session's core (one round over the cores); everything after that, decoding included, happens on background threads.
+//! The snapshot is taken on the session's core (one round over the cores); everything after that happens on background threads, up to the bytes that the
+//! client takes: the session's core only hands them to its socket.
 
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
+mod answer;
+mod form;
+
+use std::sync::Arc;
 
 use olap::{
-    Analytics as Olap, AnalyticsError, QueryBudget, QueryRequest, QueryStatistics, ResultBatch,
-    ResultSink, RunningQuery, SinkClosed, SinkError, StatementContext, VirtualTables,
+    Analytics as Olap, AnalyticsError, QueryBudget, QueryRequest, StatementContext, VirtualTables,
     WorkerPoolOptions,
 };
 use oltp::Seeded;
 use plan::catalog::VirtualTable;
-use platform::{ChannelReceiver, ChannelSender, JobClass, Platform, TrySendError, channel};
+use platform::{JobClass, Platform};
 use session::SqlError;
-use session::analytics::{Analytics, AnalyticsRequest, OwnWrites, QueryCost, RowStream, query_of};
+use session::analytics::{
+    Analytics, AnalyticsRequest, EncodedRows, OwnWrites, RowEncoding, query_of,
+};
 use shard::ShardClient;
 use snapshot::{FrozenRows, ReadAt, Snapshot, SnapshotError, SnapshotSource, TableSnapshot};
 use sstable::{RowContent, RowVersion, SortedRun};
@@ -25,13 +27,13 @@ use types::token::SliceCount;
 use types::{ByteCount, SqlState, TableSchema, Timestamp, Value, ValueError};
 
 use crate::node::state::NodeState;
+use answer::Answer;
+use form::{Form, OwnedValues, WireRows};
 
 /// Queries that run at once; each has an equal share of analytics' memory.
 const QUERIES_MAX: usize = 4;
 /// Queries that may wait for those.
 const QUEUED_MAX: usize = 64;
-/// Batches that wait for a client.
-const BATCHES_MAX: usize = 2;
 /// Bytes that one query may spill.
 const SPILL_BYTES_MAX: u64 = 64 << 30;
 
@@ -192,108 +194,13 @@ impl VirtualTables for Gathered {
     }
 }
 
-/// What comes out of a query.
-enum Piece {
-    Rows(Vec<Vec<Value>>),
-    End(Result<(), SqlError>),
-}
-
-type Statistics = Arc<Mutex<Option<QueryStatistics>>>;
-
-/// Turns batches into rows on the query's own thread.
-struct Sink {
-    sender: ChannelSender<Piece>,
-    statistics: Statistics,
-}
-
-impl ResultSink for Sink {
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkClosed>> {
-        self.sender.poll_room(cx).map_err(|_| SinkClosed)
-    }
-
-    fn send(&mut self, batch: ResultBatch) -> Result<(), SinkError> {
-        let failed = |error| SinkError::Failed(AnalyticsError::Value(error));
-        let reader = batch.reader();
-        let columns = batch.columns().len();
-        let mut rows = Vec::with_capacity(batch.row_count());
-        for row in 0..batch.row_count() {
-            let values: Result<Vec<Value>, ValueError> =
-                (0..columns).map(|column| reader.value(row, column)).collect();
-            rows.push(values.map_err(failed)?);
-        }
-        match self.sender.try_send(Piece::Rows(rows)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_) | TrySendError::Full(_)) => Err(SinkError::Closed),
-        }
-    }
-
-    fn finish(self: Box<Self>, outcome: Result<QueryStatistics, AnalyticsError>) {
-        let end = match outcome {
-            Ok(statistics) => {
-                let mut kept = self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
-                *kept = Some(statistics);
-                Ok(())
-            }
-            Err(error) => Err(of_analytics(&error)),
-        };
-        // The thread is a background one, and the reader takes everything until the end or is gone.
-        let _gone = self.sender.send_blocking(Piece::End(end));
-    }
-}
-
-/// The rows of a running query. Dropping it cancels.
-pub struct Rows {
-    receiver: ChannelReceiver<Piece>,
-    statistics: Statistics,
-    snapshot_wait: Duration,
-    query: RunningQuery,
-    ended: bool,
-}
-
-impl RowStream for Rows {
-    async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, SqlError> {
-        if self.ended {
-            return Ok(None);
-        }
-        match poll_fn(|cx| self.receiver.poll_recv(cx)).await {
-            Some(Piece::Rows(rows)) => Ok(Some(rows)),
-            Some(Piece::End(outcome)) => {
-                self.ended = true;
-                outcome.map(|()| None)
-            }
-            None => {
-                self.ended = true;
-                let message = "the query ended without saying how";
-                Err(SqlError::new(SqlState::INTERNAL_ERROR, message))
-            }
-        }
-    }
-
-    fn cost(&self) -> QueryCost {
-        let kept = *self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot_wait_micros = self.snapshot_wait.as_micros() as u64;
-        match kept {
-            None => QueryCost {
-                rows_read: self.query.progress().rows_read(),
-                snapshot_wait_micros,
-                ..QueryCost::default()
-            },
-            Some(statistics) => QueryCost {
-                rows_read: statistics.rows_read,
-                bytes_read: statistics.bytes_read.0,
-                files_pruned: statistics.files_pruned,
-                files_read: statistics.files,
-                snapshot_wait_micros,
-                memory_bytes_peak: statistics.peak_memory.0,
-            },
-        }
-    }
-}
-
-impl Analytics for CoreAnalytics {
-    type Rows = Rows;
-
-    async fn run(&self, request: AnalyticsRequest) -> Result<Rows, SqlError> {
+impl CoreAnalytics {
+    /// Takes the snapshot and starts the query; its rows take a form on the query's own threads.
+    async fn start<F: Form>(
+        &self,
+        request: AnalyticsRequest,
+        form: F,
+    ) -> Result<Answer<F::Rows>, SqlError> {
         let clock = std::time::Instant::now();
         let snapshot = self.snapshot(&request).await?;
         let snapshot_wait = clock.elapsed();
@@ -318,10 +225,25 @@ impl Analytics for CoreAnalytics {
             snapshot,
             virtual_tables: Arc::new(Gathered(request.virtual_rows)),
         };
-        let (sender, receiver) = channel(BATCHES_MAX);
-        let statistics = Statistics::default();
-        let sink = Box::new(Sink { sender, statistics: statistics.clone() });
+        let (sink, receiver) = answer::channel(form);
         let query = self.olap.run(asked, sink).map_err(|error| of_analytics(&error))?;
-        Ok(Rows { receiver, statistics, snapshot_wait, query, ended: false })
+        Ok(Answer::new(receiver, query, snapshot_wait))
+    }
+}
+
+impl Analytics for CoreAnalytics {
+    type Values = Answer<Vec<Vec<Value>>>;
+    type Encoded = Answer<EncodedRows>;
+
+    async fn run(&self, request: AnalyticsRequest) -> Result<Self::Values, SqlError> {
+        self.start(request, OwnedValues).await
+    }
+
+    async fn run_encoded(
+        &self,
+        request: AnalyticsRequest,
+        encoding: RowEncoding,
+    ) -> Result<Self::Encoded, SqlError> {
+        self.start(request, WireRows::new(encoding)).await
     }
 }

@@ -7,17 +7,19 @@
 
 pub mod boot;
 pub mod core;
+mod cores;
+pub mod offline;
 pub mod state;
 mod status;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use runtime::{DirectIo, Pinning, RuntimeOptions};
-use shard::ShardMessage;
+use anyhow::{Context, Result};
 use storage::directory_lock::DirectoryLock;
 
-use crate::config::{NodeSettings, RuntimeKind};
+use self::core::Duty;
+use crate::config::NodeSettings;
+use cores::{Cores, CpuShares};
 use state::NodeState;
 
 /// Runs a node until it is told to stop.
@@ -28,35 +30,24 @@ pub fn run(settings: NodeSettings, password: Option<String>) -> Result<()> {
     std::fs::create_dir_all(&settings.data)
         .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     let _lock = DirectoryLock::acquire(&settings.data, "ringfence serve")?;
-    if settings.runtime == RuntimeKind::Glommio {
-        bail!("--runtime glommio: the second driver does not serve yet; leave the option out");
-    }
-    let options = RuntimeOptions {
-        shards: settings.shards,
-        background_cores: settings.background_cores,
-        pinning: if settings.pin { Pinning::Pinned } else { Pinning::Floating },
-        direct_io: DirectIo::Required,
-        data_directory: Some(settings.data.clone()),
-    };
-    let plan = runtime::plan_cpus(&options)?;
-    let shard_count = plan.shard_cpus.len() as u16;
-    let background_count = plan.background_cpus.len();
+    let cpus = CpuShares::plan(&settings)?;
+    let (shard_count, background_count) = (cpus.shard_count(), cpus.background_count());
     let state = Arc::new(NodeState::new(settings, password, shard_count, background_count));
     let starts = boot::Starts::new(shard_count);
     let http = status::serve_http(state.clone())?;
     let for_cores = state.clone();
-    let node = runtime::start(&options, move |core: runtime::Core<ShardMessage>| {
+    let cores = Cores::start(&cpus, &state.settings, move |core| {
         let (state, start) = (for_cores.clone(), starts.take(core.shard));
-        async move { core::run(core, state, start).await }
+        async move { core::run(core, state, start, Duty::Serve).await }
     })?;
-    stop_on_signals(node.shutdown().clone())?;
-    node.join();
+    stop_on_signals(cores.shutdown().clone())?;
+    cores.join();
     http.stop();
     state.outcome()
 }
 
 /// SIGTERM and SIGINT ask the node to stop; a second one ends it at once.
-fn stop_on_signals(shutdown: runtime::Shutdown) -> Result<()> {
+fn stop_on_signals(shutdown: platform::Shutdown) -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
         .context("cannot watch for signals")?;

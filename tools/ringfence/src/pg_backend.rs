@@ -15,6 +15,7 @@ use net::pg::response::{
 };
 use net::pg::startup::StartupRequest;
 use plan::query::OutputColumn;
+use platform::ChannelSender;
 use session::node::Node;
 use session::output::{Format, Formats, Output, RowSink, Severity};
 use session::session::{RawParameter, Status};
@@ -22,6 +23,8 @@ use session::{Identity, Session, SqlError};
 use types::binary_format::{append_binary, append_binary_ref};
 use types::text_format::{append_text, append_text_ref};
 use types::{SqlState, SqlType, TextSettings, Value, ValueRef};
+
+use crate::node::offline::Piece;
 
 /// The database of one core, as its listener sees it.
 pub struct Backend<N: Node> {
@@ -350,8 +353,8 @@ struct BufferOutput<'w> {
     writer: &'w mut ResponseWriter,
 }
 
-fn unreachable_copy() -> SqlError {
-    SqlError::new(SqlState::INTERNAL_ERROR, "the end of an exchange copies nothing")
+fn unreachable_rows() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "the end of an exchange has no rows")
 }
 
 macro_rules! writes {
@@ -408,11 +411,84 @@ macro_rules! writes {
     };
 }
 
+/// Nobody is on the other side of a wire: pieces are queued for another thread.
+pub struct QueueOutput {
+    writer: ResponseWriter,
+    pieces: ChannelSender<Piece>,
+}
+
+/// Bytes of messages that are queued as one piece.
+const QUEUED_BYTES: usize = 64 << 10;
+
+impl QueueOutput {
+    /// Into a queue.
+    pub fn new(pieces: ChannelSender<Piece>) -> QueueOutput {
+        QueueOutput { writer: ResponseWriter::new(QUEUED_BYTES), pieces }
+    }
+
+    /// Describes the rows that follow.
+    pub fn describe(&mut self, columns: &[OutputColumn], formats: &Formats) {
+        describe_columns(Some(columns), formats, &mut self.writer);
+    }
+
+    /// Queues what was written, and how it ended.
+    pub async fn end(mut self, outcome: Result<(), SqlError>) {
+        let flushed = self.flush().await;
+        if let Err(error) = outcome.and(flushed) {
+            // Whoever reads no more needs no reason.
+            let _gone = self.pieces.send(Piece::Failed(error)).await;
+        }
+    }
+
+    async fn send(&self, messages: Vec<u8>) -> Result<(), SqlError> {
+        let gone =
+            |_| SqlError::new(SqlState::CONNECTION_FAILURE, "nobody reads the answer any more");
+        self.pieces.send(Piece::Messages(messages)).await.map_err(gone)
+    }
+
+    async fn flush(&mut self) -> Result<(), SqlError> {
+        let written = std::mem::replace(&mut self.writer, ResponseWriter::new(QUEUED_BYTES));
+        match written.into_bytes() {
+            messages if messages.is_empty() => Ok(()),
+            messages => self.send(messages).await,
+        }
+    }
+}
+
+impl Output for QueueOutput {
+    writes!(self => &mut self.writer);
+
+    async fn drain(&mut self) -> Result<(), SqlError> {
+        if self.writer.over_bound() { self.flush().await } else { Ok(()) }
+    }
+
+    async fn encoded(&mut self, rows: Vec<u8>) -> Result<(), SqlError> {
+        self.flush().await?;
+        self.send(rows).await
+    }
+
+    async fn begin_copy_in(&mut self, _: Format, _: u16) -> Result<(), SqlError> {
+        Err(SqlError::not_supported("COPY … FROM STDIN without a client"))
+    }
+
+    async fn next_copy_bytes(&mut self, _: &mut Vec<u8>) -> Result<bool, SqlError> {
+        Err(SqlError::not_supported("COPY … FROM STDIN without a client"))
+    }
+
+    async fn cancelled(&self) {
+        std::future::pending().await
+    }
+}
+
 impl Output for WireOutput<'_> {
     writes!(self => self.client.out());
 
     async fn drain(&mut self) -> Result<(), SqlError> {
         self.client.drain().await.map_err(|error| session_error(&error))
+    }
+
+    async fn encoded(&mut self, rows: Vec<u8>) -> Result<(), SqlError> {
+        self.client.forward(rows).await.map_err(|error| session_error(&error))
     }
 
     async fn begin_copy_in(&mut self, format: Format, columns: u16) -> Result<(), SqlError> {
@@ -443,12 +519,16 @@ impl Output for BufferOutput<'_> {
         Ok(())
     }
 
+    async fn encoded(&mut self, _: Vec<u8>) -> Result<(), SqlError> {
+        Err(unreachable_rows())
+    }
+
     async fn begin_copy_in(&mut self, _: Format, _: u16) -> Result<(), SqlError> {
-        Err(unreachable_copy())
+        Err(unreachable_rows())
     }
 
     async fn next_copy_bytes(&mut self, _: &mut Vec<u8>) -> Result<bool, SqlError> {
-        Err(unreachable_copy())
+        Err(unreachable_rows())
     }
 
     async fn cancelled(&self) {

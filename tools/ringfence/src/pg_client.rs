@@ -1,7 +1,7 @@
 //! A small blocking Postgres client for our own tools: load generator, demo, bulk scan. Ordinary clients use ordinary drivers.
 //!
 //! One connection, one thread. Statements may be pipelined: queue as many as you like, [`PgClient::flush`] once, then read one answer each. Values travel as
-//! text. Errors keep the server's SQLSTATE, so that callers can tell a conflict (40001) from a failure.
+//! text, but for bulk scans that want them in binary. Errors keep the server's SQLSTATE, so that callers can tell a conflict (40001) from a failure.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
+use plan::query::OutputColumn;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::backend::{Message, RowDescriptionBody};
 use postgres_protocol::message::frontend;
+use types::{ColumnType, SqlType};
 
 /// Where and as whom to connect.
 #[derive(Clone, Debug)]
@@ -202,11 +204,6 @@ impl PgClient {
         }
     }
 
-    /// Limits how long a read may wait; `None` waits for ever.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), ClientError> {
-        Ok(self.stream.set_read_timeout(timeout)?)
-    }
-
     /// Sends what was queued.
     pub fn flush(&mut self) -> Result<(), ClientError> {
         self.stream.write_all(&self.output)?;
@@ -221,38 +218,33 @@ impl PgClient {
         self.read_answer()
     }
 
-    /// Runs one query and hands each row on as it comes; the bytes of a cell are its text.
-    pub fn stream(
+    /// Runs one query by the extended protocol and hands each row on as it comes, its cells in text or binary form.
+    ///
+    /// # Errors
+    /// The server's, the connection's, and the taker's own.
+    pub fn stream<T: RowTaker>(
         &mut self,
         sql: &str,
-        mut on_columns: impl FnMut(&[String]),
-        mut on_row: impl FnMut(&[Option<&[u8]>]),
-    ) -> Result<String, ClientError> {
-        frontend::query(sql, &mut self.output)?;
+        form: CellForm,
+        taker: &mut T,
+    ) -> Result<(), ClientError> {
+        frontend::parse("", sql, [], &mut self.output)?;
+        let no_parameters: [&str; 0] = [];
+        let bound = frontend::bind(
+            "",
+            "",
+            [],
+            no_parameters,
+            |_, _| Ok(postgres_protocol::IsNull::Yes),
+            [form as i16],
+            &mut self.output,
+        );
+        bound.map_err(|_| ClientError::Protocol("the query is too long for the protocol"))?;
+        frontend::describe(b'P', "", &mut self.output)?;
+        frontend::execute("", 0, &mut self.output)?;
+        frontend::sync(&mut self.output);
         self.flush()?;
-        let mut failure = None;
-        let mut tag = String::new();
-        loop {
-            match self.message()? {
-                Message::RowDescription(body) => {
-                    let names: Vec<String> =
-                        body.fields().map(|field| Ok(field.name().to_owned())).collect()?;
-                    on_columns(&names);
-                }
-                Message::DataRow(body) => {
-                    let mut cells: Vec<Option<&[u8]>> = Vec::new();
-                    let mut ranges = body.ranges();
-                    while let Some(range) = ranges.next()? {
-                        cells.push(range.map(|range| &body.buffer()[range]));
-                    }
-                    on_row(&cells);
-                }
-                Message::CommandComplete(body) => tag = body.tag()?.to_owned(),
-                Message::ErrorResponse(body) => failure = Some(server_error(&body)?),
-                Message::ReadyForQuery(_) => return failure.map_or(Ok(tag), Err),
-                _ => {}
-            }
-        }
+        read_rows(|| self.message().map(Some), taker)
     }
 
     /// Prepares a statement under a name.
@@ -364,7 +356,7 @@ impl PgClient {
             if let Some(message) = Message::parse(&mut self.input)? {
                 return Ok(message);
             }
-            let mut chunk = [0u8; 16 * 1024];
+            let mut chunk = [0u8; 64 * 1024];
             let count = self.stream.read(&mut chunk)?;
             if count == 0 {
                 let ended = io::Error::new(
@@ -376,6 +368,72 @@ impl PgClient {
             self.input.extend_from_slice(&chunk[..count]);
         }
     }
+}
+
+/// How cells travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellForm {
+    /// PostgreSQL's text.
+    Text = 0,
+    /// PostgreSQL's binary.
+    Binary = 1,
+}
+
+/// Takes the rows of one answer.
+pub trait RowTaker {
+    /// The columns, before the first row.
+    ///
+    /// # Errors
+    /// If it cannot take them.
+    fn columns(&mut self, columns: Vec<OutputColumn>) -> io::Result<()>;
+
+    /// A row; `None` is NULL.
+    ///
+    /// # Errors
+    /// If it cannot take it.
+    fn row(&mut self, cells: &[Option<&[u8]>]) -> io::Result<()>;
+}
+
+fn described(body: &RowDescriptionBody) -> Result<Vec<OutputColumn>, ClientError> {
+    let mut columns = Vec::new();
+    let mut fields = body.fields();
+    while let Some(field) = fields.next()? {
+        let sql_type = SqlType::from_oid(field.type_oid()).unwrap_or(SqlType::Text);
+        let column_type = ColumnType { sql_type, modifier: field.type_modifier() };
+        columns.push(OutputColumn { name: field.name().into(), column_type, origin: None });
+    }
+    Ok(columns)
+}
+
+/// Hands on the messages of one answer; `next` gives nothing at their end.
+///
+/// # Errors
+/// The server's, the connection's, and the taker's own.
+pub fn read_rows<T: RowTaker>(
+    mut next: impl FnMut() -> Result<Option<Message>, ClientError>,
+    taker: &mut T,
+) -> Result<(), ClientError> {
+    let mut failure = None;
+    while let Some(message) = next()? {
+        match message {
+            Message::RowDescription(body) => taker.columns(described(&body)?)?,
+            Message::NoData | Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
+                return Err(ClientError::Protocol("the statement is no query"));
+            }
+            Message::DataRow(body) => {
+                let mut cells: Vec<Option<&[u8]>> = Vec::new();
+                let mut ranges = body.ranges();
+                while let Some(range) = ranges.next()? {
+                    cells.push(range.map(|range| &body.buffer()[range]));
+                }
+                taker.row(&cells)?;
+            }
+            Message::ErrorResponse(body) => failure = Some(server_error(&body)?),
+            Message::ReadyForQuery(_) => break,
+            _ => {}
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 fn server_error(

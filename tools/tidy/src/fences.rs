@@ -74,13 +74,21 @@ pub fn check(files: &[RustFile]) -> Vec<Violation> {
         for (word, allowed, instead) in WORDS {
             let here = shipped
                 .lines()
-                .any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+                .any(|line| !line.trim_start().starts_with("//") && names(line, word));
             if here && !allowed.iter().any(|prefix| path.starts_with(prefix)) {
                 violations.push(Violation::new(path, format!("names `{word}`; use {instead}")));
             }
         }
     }
     violations
+}
+
+/// Whether a line names something; `runtime_glommio::` does not name `glommio::`.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+    })
 }
 
 fn check_unsafe(path: &str, shipped: &str, violations: &mut Vec<Violation>) {
@@ -104,5 +112,18 @@ fn check_unsafe(path: &str, shipped: &str, violations: &mut Vec<Violation>) {
         if !code.starts_with("#[") && !code.is_empty() && !uses {
             comment_above = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_name_is_not_the_end_of_another() {
+        assert!(names("use glommio::timer;", "glommio::"));
+        assert!(names("let x = (glommio::now)();", "glommio::"));
+        assert!(!names("use runtime_glommio::start;", "glommio::"));
+        assert!(names("    todo!(\"later\")", "todo!("));
     }
 }

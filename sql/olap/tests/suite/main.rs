@@ -3,6 +3,7 @@
 //! One program, because linking the engine below takes longer than running all of it.
 
 mod answers;
+mod exports;
 mod queries;
 mod resources;
 mod snapshots;

@@ -1,15 +1,26 @@
-//! `ringfence scan`: one query in bulk, from a running node.
+//! `ringfence scan`: one query in bulk, from a running node or from the data directory of a stopped one, into a table for people or a file for programs.
+
+mod columnar;
+mod text;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::BytesMut;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use olap::ExportFormat;
+use plan::query::OutputColumn;
+use postgres_protocol::message::backend::Message;
+use session::output::Format;
 
-use crate::pg_client::{ConnectUrl, PgClient};
+use crate::node::offline::{Offline, Piece};
+use crate::pg_client::{CellForm, ClientError, ConnectUrl, PgClient, RowTaker, read_rows};
+use columnar::Columnar;
+use text::{TextKind, TextRows};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,14 +31,21 @@ pub enum ScanFormat {
     Csv,
     /// One JSON object a line
     Json,
+    /// An Arrow IPC file
+    Arrow,
+    /// A Parquet file
+    Parquet,
 }
 
 /// Runs one query and writes its rows.
 #[derive(Args, Debug)]
 pub struct ScanArguments {
-    /// The node: postgresql://user@host:port/database
-    #[arg(long, default_value = "postgresql://ringfence@127.0.0.1:5433/ringfence")]
-    url: String,
+    /// The node: postgresql://user@host:port/database [default: the one on this machine]
+    #[arg(long, conflicts_with = "data")]
+    url: Option<String>,
+    /// The data directory of a stopped node, in place of a running one
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// The query
     sql: String,
     /// How rows are written
@@ -38,44 +56,144 @@ pub struct ScanArguments {
     output: Option<PathBuf>,
 }
 
-/// Rows of a table that are held back to measure the columns.
-const TABLE_ROWS_MEASURED: usize = 1_000;
+/// Where a node is if nothing is said.
+const DEFAULT_URL: &str = "postgresql://ringfence@127.0.0.1:5433/ringfence";
+
+type Out = BufWriter<Box<dyn Write + Send>>;
+
+/// What writes the rows.
+enum Writer {
+    Text(TextRows<Out>),
+    Columnar(Box<Columnar<Out>>),
+}
+
+/// Counts rows on their way to their writer.
+struct Rows {
+    writer: Writer,
+    progress: ProgressBar,
+    count: u64,
+}
+
+impl RowTaker for Rows {
+    fn columns(&mut self, columns: Vec<OutputColumn>) -> io::Result<()> {
+        match &mut self.writer {
+            Writer::Text(rows) => rows.columns(columns),
+            Writer::Columnar(rows) => rows.columns(columns),
+        }
+    }
+
+    fn row(&mut self, cells: &[Option<&[u8]>]) -> io::Result<()> {
+        self.count += 1;
+        self.progress.set_position(self.count);
+        match &mut self.writer {
+            Writer::Text(rows) => rows.row(cells),
+            Writer::Columnar(rows) => rows.row(cells),
+        }
+    }
+}
 
 /// Runs the command.
 pub fn run(arguments: &ScanArguments) -> Result<()> {
-    let url = ConnectUrl::parse(&arguments.url).map_err(anyhow::Error::msg)?;
-    let mut client = PgClient::connect(&url).with_context(|| {
-        format!("cannot reach {}; is `ringfence serve` running?", arguments.url)
-    })?;
-    let out: Box<dyn Write> = match &arguments.output {
+    let columnar = match arguments.format {
+        ScanFormat::Arrow => Some(ExportFormat::Arrow),
+        ScanFormat::Parquet => Some(ExportFormat::Parquet),
+        ScanFormat::Table | ScanFormat::Csv | ScanFormat::Json => None,
+    };
+    if columnar.is_some() && arguments.output.is_none() && io::stdout().is_terminal() {
+        bail!("this format is not for terminals; name a file with -o");
+    }
+    let form = if columnar.is_some() { CellForm::Binary } else { CellForm::Text };
+    let source = Source::open(arguments, form)?;
+    let out: Box<dyn Write + Send> = match &arguments.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
         ),
-        None => Box::new(io::stdout().lock()),
+        None => Box::new(io::stdout()),
+    };
+    let out = BufWriter::with_capacity(1 << 16, out);
+    let writer = match (columnar, arguments.format) {
+        (Some(format), _) => Writer::Columnar(Box::new(Columnar::new(out, format))),
+        (None, ScanFormat::Csv) => Writer::Text(TextRows::new(out, TextKind::Csv)),
+        (None, ScanFormat::Json) => Writer::Text(TextRows::new(out, TextKind::Json)),
+        (None, _) => Writer::Text(TextRows::new(out, TextKind::Table)),
     };
     let progress = progress(arguments.output.is_some());
-    let mut rows = Rows::new(arguments.format, BufWriter::with_capacity(1 << 16, out));
-    let mut failure: Option<io::Error> = None;
-    let columns: std::cell::RefCell<Vec<String>> = std::cell::RefCell::default();
-    let mut count = 0u64;
-    client.stream(
-        &arguments.sql,
-        |names| *columns.borrow_mut() = names.to_vec(),
-        |cells| {
-            if failure.is_none()
-                && let Err(error) = rows.row(&columns.borrow(), cells)
-            {
-                failure = Some(error);
-            }
-            count += 1;
-            progress.set_position(count);
-        },
-    )?;
-    progress.finish_and_clear();
-    if let Some(error) = failure {
-        bail!("cannot write the rows: {error}");
+    let rows = Rows { writer, progress, count: 0 };
+    let outcome = written(source, &arguments.sql, form, rows);
+    if let (Err(_), Some(path)) = (&outcome, &arguments.output) {
+        // Half an answer is none.
+        std::fs::remove_file(path)
+            .with_context(|| format!("cannot remove the unfinished {}", path.display()))?;
     }
-    rows.finish(&columns.borrow()).context("cannot write the rows")
+    outcome
+}
+
+fn written(source: Source, sql: &str, form: CellForm, mut rows: Rows) -> Result<()> {
+    source.read(sql, form, &mut rows)?;
+    rows.progress.finish_and_clear();
+    let finished = match rows.writer {
+        Writer::Text(text) => text.finish(),
+        Writer::Columnar(columnar) => columnar.finish(),
+    };
+    finished.context("cannot write the rows")
+}
+
+/// Where the rows come from.
+enum Source {
+    Node(PgClient),
+    Directory(Offline),
+}
+
+impl Source {
+    fn open(arguments: &ScanArguments, form: CellForm) -> Result<Source> {
+        if let Some(data) = &arguments.data {
+            return Source::directory(data, &arguments.sql, form);
+        }
+        let text = arguments.url.as_deref().unwrap_or(DEFAULT_URL);
+        let url = ConnectUrl::parse(text).map_err(anyhow::Error::msg)?;
+        let client = PgClient::connect(&url)
+            .with_context(|| format!("cannot reach {text}; is `ringfence serve` running?"))?;
+        Ok(Source::Node(client))
+    }
+
+    fn directory(data: &Path, sql: &str, form: CellForm) -> Result<Source> {
+        let format = match form {
+            CellForm::Text => Format::Text,
+            CellForm::Binary => Format::Binary,
+        };
+        Ok(Source::Directory(Offline::start(data, sql.to_owned(), format)?))
+    }
+
+    fn read(self, sql: &str, form: CellForm, rows: &mut Rows) -> Result<()> {
+        match self {
+            Source::Node(mut client) => Ok(client.stream(sql, form, rows)?),
+            Source::Directory(mut offline) => {
+                let mut input = BytesMut::new();
+                let read = read_rows(|| next_message(&mut offline, &mut input), rows);
+                offline.finish()?;
+                read.map_err(|error| anyhow!(error))
+            }
+        }
+    }
+}
+
+fn next_message(
+    offline: &mut Offline,
+    input: &mut BytesMut,
+) -> Result<Option<Message>, ClientError> {
+    loop {
+        if let Some(message) = Message::parse(input)? {
+            return Ok(Some(message));
+        }
+        match offline.next() {
+            None => return Ok(None),
+            Some(Piece::Messages(bytes)) => input.extend_from_slice(&bytes),
+            Some(Piece::Failed(error)) => {
+                let (code, message) = (error.sqlstate.as_str().to_owned(), error.message);
+                return Err(ClientError::Server { code, message });
+            }
+        }
+    }
 }
 
 /// A counter on a terminal; rows that go to the terminal themselves are progress enough.
@@ -89,126 +207,4 @@ fn progress(to_file: bool) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
-}
-
-struct Rows<W: Write> {
-    format: ScanFormat,
-    out: W,
-    started: bool,
-    held: Vec<Vec<Option<String>>>,
-    widths: Vec<usize>,
-}
-
-impl<W: Write> Rows<W> {
-    fn new(format: ScanFormat, out: W) -> Rows<W> {
-        Rows { format, out, started: false, held: Vec::new(), widths: Vec::new() }
-    }
-
-    fn row(&mut self, columns: &[String], cells: &[Option<&[u8]>]) -> io::Result<()> {
-        match self.format {
-            ScanFormat::Csv => {
-                if !self.started {
-                    self.started = true;
-                    let names: Vec<Option<&[u8]>> =
-                        columns.iter().map(|name| Some(name.as_bytes())).collect();
-                    self.csv_line(&names)?;
-                }
-                self.csv_line(cells)
-            }
-            ScanFormat::Json => self.json_line(columns, cells),
-            ScanFormat::Table => {
-                let cells = cells
-                    .iter()
-                    .map(|cell| cell.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-                    .collect();
-                self.held.push(cells);
-                if self.held.len() >= TABLE_ROWS_MEASURED {
-                    self.print_held(columns)
-                } else {
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    fn finish(mut self, columns: &[String]) -> io::Result<()> {
-        match self.format {
-            ScanFormat::Table => self.print_held(columns)?,
-            ScanFormat::Csv if !self.started => {
-                let names: Vec<Option<&[u8]>> =
-                    columns.iter().map(|name| Some(name.as_bytes())).collect();
-                self.csv_line(&names)?;
-            }
-            _ => {}
-        }
-        self.out.flush()
-    }
-
-    fn csv_line(&mut self, cells: &[Option<&[u8]>]) -> io::Result<()> {
-        for (index, cell) in cells.iter().enumerate() {
-            if index > 0 {
-                self.out.write_all(b",")?;
-            }
-            let Some(bytes) = cell else { continue };
-            let quoted = bytes.is_empty()
-                || bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
-            if !quoted {
-                self.out.write_all(bytes)?;
-                continue;
-            }
-            self.out.write_all(b"\"")?;
-            for byte in *bytes {
-                if *byte == b'"' {
-                    self.out.write_all(b"\"")?;
-                }
-                self.out.write_all(&[*byte])?;
-            }
-            self.out.write_all(b"\"")?;
-        }
-        self.out.write_all(b"\n")
-    }
-
-    fn json_line(&mut self, columns: &[String], cells: &[Option<&[u8]>]) -> io::Result<()> {
-        let mut object = serde_json::Map::new();
-        for (name, cell) in columns.iter().zip(cells) {
-            let value = match cell {
-                None => serde_json::Value::Null,
-                Some(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
-            };
-            object.insert(name.clone(), value);
-        }
-        serde_json::to_writer(&mut self.out, &object)?;
-        self.out.write_all(b"\n")
-    }
-
-    fn print_held(&mut self, columns: &[String]) -> io::Result<()> {
-        if !self.started {
-            self.started = true;
-            self.widths = columns.iter().map(|name| name.chars().count()).collect();
-            for row in &self.held {
-                for (width, cell) in self.widths.iter_mut().zip(row) {
-                    *width = (*width).max(cell.as_deref().map_or(4, |text| text.chars().count()));
-                }
-            }
-            let names: Vec<Option<String>> = columns.iter().cloned().map(Some).collect();
-            self.table_line(&names)?;
-            let rules: Vec<Option<String>> =
-                self.widths.iter().map(|width| Some("-".repeat(*width))).collect();
-            self.table_line(&rules)?;
-        }
-        for row in std::mem::take(&mut self.held) {
-            self.table_line(&row)?;
-        }
-        Ok(())
-    }
-
-    fn table_line(&mut self, cells: &[Option<String>]) -> io::Result<()> {
-        for (index, cell) in cells.iter().enumerate() {
-            let width = self.widths.get(index).copied().unwrap_or(0);
-            let text = cell.as_deref().unwrap_or("NULL");
-            let separator = if index == 0 { "" } else { "  " };
-            write!(self.out, "{separator}{text:width$}")?;
-        }
-        writeln!(self.out)
-    }
 }

@@ -9,18 +9,17 @@ use net::pg::auth::Verifier;
 use net::pg::cancel::{CancelRegistry, CancelRequest};
 use net::pg::listener::{PgListener, PgListenerSettings, SecretSource, SystemSecrets};
 use plan::catalog::{Catalog, VirtualTable};
-use platform::{Platform, SchedulingClass, channel, sleep, spawn};
-use runtime::Core;
+use platform::{Core, Platform, SchedulingClass, channel, sleep, spawn};
 use session::node::{BulkRequest, Node, ScanRequest};
 use session::{SqlError, system};
 use shard::{Attachment, Shard, ShardClient, ShardMessage, ShardOptions};
 use storage::{DataDirectory, TableLayout, Tree};
 use types::prng::Prng;
-use types::{ShardId, SqlState, TableId, TableSchema, Value};
+use types::{ShardId, TableId, TableSchema, Value};
 
 use super::boot::{self, CoreStart, describe};
 use super::state::{CoreTask, NodeState};
-use super::status;
+use super::{offline, status};
 use crate::analytics::CoreAnalytics;
 use crate::bulk::{CoreBulk, CoreScan};
 use crate::pg_backend::Backend;
@@ -32,9 +31,17 @@ const TASKS_MAX: usize = 1_024;
 /// How long a stopping node waits for sessions to end.
 const DRAIN_SECONDS_MAX: u64 = 20;
 
-/// Runs one core until the node stops.
-pub async fn run(core: Core<ShardMessage>, state: Arc<NodeState>, start: CoreStart) {
-    if let Err(reason) = run_to_end(&core, &state, start).await {
+/// What a core does once its shard runs.
+pub enum Duty {
+    /// Serves clients until the node stops.
+    Serve,
+    /// Answers one query, then ends.
+    Answer(offline::Query),
+}
+
+/// Runs one core until its duty is done.
+pub async fn run(core: Core<ShardMessage>, state: Arc<NodeState>, start: CoreStart, duty: Duty) {
+    if let Err(reason) = run_to_end(&core, &state, start, duty).await {
         state.fail(reason);
         core.shutdown.request();
     }
@@ -44,6 +51,7 @@ async fn run_to_end(
     core: &Core<ShardMessage>,
     state: &Arc<NodeState>,
     start: CoreStart,
+    duty: Duty,
 ) -> Result<(), String> {
     let platform = core.platform.clone();
     if let Some(givers) = start.givers {
@@ -93,7 +101,14 @@ async fn run_to_end(
         let made = system::make_roles(&node.client, &catalog, verifier, attachment.encode()).await;
         state.publish(Arc::new(made.map_err(|error| describe(&error))?));
     }
-    serve(core, state, node, &shard).await?;
+    match duty {
+        Duty::Serve => serve(core, state, node, &shard).await?,
+        Duty::Answer(query) => {
+            if let Some(failure) = first(offline::answer(query, node), shard.failed()).await {
+                return Err(format!("shard {} failed: {failure}", core.shard));
+            }
+        }
+    }
     tree.close().await.map_err(|error| describe(&error))
 }
 
@@ -317,9 +332,4 @@ impl CoreNode {
     pub fn state(&self) -> &Arc<NodeState> {
         &self.state
     }
-}
-
-/// A condition of the node that a client is told.
-pub fn unavailable(message: impl Into<String>) -> SqlError {
-    SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
 }
