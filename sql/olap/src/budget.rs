@@ -34,6 +34,8 @@ pub struct QueryBudget {
 
 /// How the engine below names its merges of sorted runs.
 const SORT_MERGE: &str = "ExternalSorterMerge";
+/// How it names its sorts.
+const SORT: &str = "ExternalSorter[";
 
 #[derive(Debug, Default)]
 struct Reserved {
@@ -47,8 +49,10 @@ struct Reserved {
 #[derive(Debug)]
 pub(crate) struct QueryPool {
     limit_bytes: usize,
-    /// What one merge of spilled runs may hold. It takes all it can get, and makes do with fewer runs at once if it gets less.
-    merge_bytes_max: usize,
+    /// By which one partition's sort is measured. Its batches in memory count twice; when they are merged, they and their keys count once more, and that
+    /// merge cannot make do with less. So a run is spilled at three halves of this, and a merge gets five quarters: one of spilled runs takes all it
+    /// can get, and makes do with fewer runs at once if it gets less.
+    sort_part_bytes: usize,
     reserved: Mutex<Reserved>,
     peak_bytes: AtomicUsize,
 }
@@ -59,7 +63,7 @@ impl QueryPool {
         let limit_bytes = usize::try_from(limit.0).unwrap_or(usize::MAX);
         QueryPool {
             limit_bytes,
-            merge_bytes_max: limit_bytes / 4 / threads,
+            sort_part_bytes: limit_bytes / 4 / threads,
             reserved: Mutex::default(),
             peak_bytes: AtomicUsize::new(0),
         }
@@ -155,19 +159,19 @@ impl MemoryPool for QueryPool {
             let fair = left.min(self.limit_bytes / 4 * 3) / reserved.spillers.max(1);
             // Most of those that could spill never hold much, so one may take more than its part while a quarter of the whole is free.
             let roomy = own <= self.limit_bytes / 4 && total <= self.limit_bytes / 4 * 3;
-            if total > self.limit_bytes / 8 * 7 || (own > fair && !roomy) {
+            // One that holds nothing has nothing to spill.
+            let first = reservation.size() == 0 && own <= self.limit_bytes / 4;
+            let sort = reservation.consumer().name().starts_with(SORT);
+            let long_run = sort && own > self.sort_part_bytes / 2 * 3;
+            if total > self.limit_bytes / 8 * 7 || (!first && (long_run || own > fair && !roomy)) {
                 return Err(self.refuse(&reserved, reservation, additional));
             }
             reserved.spillable_bytes += additional;
         } else {
-            let free = left.saturating_sub(reserved.spillable_bytes);
-            let own = reservation.size() + additional;
-            // A merge of runs that are still in memory cannot make do with less: it may go over while half of the whole is free.
-            let roomy = own <= self.limit_bytes / 4 && free >= self.limit_bytes / 2 + additional;
-            let greedy = reservation.consumer().name().starts_with(SORT_MERGE)
-                && own > self.merge_bytes_max
-                && !roomy;
-            if additional > free || greedy {
+            let merge = reservation.consumer().name().starts_with(SORT_MERGE);
+            if additional > left.saturating_sub(reserved.spillable_bytes)
+                || (merge && reservation.size() + additional > self.sort_part_bytes / 4 * 5)
+            {
                 return Err(self.refuse(&reserved, reservation, additional));
             }
             reserved.unspillable_bytes += additional;
