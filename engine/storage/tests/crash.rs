@@ -16,13 +16,15 @@ mod rows;
 #[path = "crash/workload.rs"]
 mod workload;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use model::Activity;
 use workload::{Counts, Plan, run_seed};
 
 /// Crash points that a run looks at; a build without optimisation looks at fewer.
-const CRASH_POINTS: u64 = if cfg!(debug_assertions) { 1_000 } else { 12_000 };
+const CRASH_POINTS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_500 };
 
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -45,22 +47,33 @@ fn a_crash_at_any_event_loses_nothing_acknowledged() {
         total.crash_points += counts.crash_points;
         total.nested += counts.nested;
         total.starts += counts.starts;
+        let during = total.during.iter_mut().zip(counts.during);
+        during.for_each(|(all, points)| *all += points);
         seed += 1;
     }
     println!(
-        "{} crash points and {} crashes during recovery in {} starts of {seed} seeds, {:.1} s",
+        "count: {} crash points of storage and {} crashes during its recovery, {} starts, {seed} seeds, {:.1} s",
         total.crash_points,
         total.nested,
         total.starts,
         started.elapsed().as_secs_f64()
     );
+    assert!(total.crash_points >= wanted);
+    assert!(total.nested >= total.crash_points, "a recovery has a crash tried in it");
+    for (activity, points) in Activity::ALL.iter().zip(total.during) {
+        println!("{points} of them during {activity:?}");
+        assert!(points > 0, "no crash came into {activity:?}");
+    }
 }
 
 #[test]
 fn a_seed_replays() {
+    let mut traces = BTreeSet::new();
     for seed in 0..3 {
         let plan = Plan { stride: 50, ..Plan::default() };
-        assert_eq!(run_seed(seed, plan), run_seed(seed, plan), "seed {seed}");
+        let counts = run_seed(seed, plan);
+        assert_eq!(counts, run_seed(seed, plan), "seed {seed}");
+        assert!(traces.insert(counts.trace), "seed {seed} did what another did");
     }
 }
 

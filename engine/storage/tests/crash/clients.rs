@@ -12,7 +12,7 @@ use types::prng::Prng;
 use types::{ShardId, SliceId, TableId};
 
 use crate::check::{SharedModel, check_frozen, check_point, check_slice, read_slice, some_clock};
-use crate::model::{Key, Row, TableState, Transaction};
+use crate::model::{Activity, Key, Row, TableState, Transaction};
 use crate::node::{COLUMNS_MAX, KEYS, Node, at, key_of, layout, row_of, slice_of, slices};
 
 /// The node ends, or its disk has failed: the client gives up.
@@ -130,7 +130,24 @@ async fn courier(
     Ok(())
 }
 
+/// Something goes on while this is held.
+struct During {
+    model: SharedModel,
+    activity: Activity,
+}
+
+impl Drop for During {
+    fn drop(&mut self) {
+        self.model.borrow_mut().running[self.activity as usize] -= 1;
+    }
+}
+
 impl Clients {
+    fn during(&self, activity: Activity) -> During {
+        self.model.borrow_mut().running[activity as usize] += 1;
+        During { model: self.model.clone(), activity }
+    }
+
     fn platform(&self) -> &platform::Platform {
         &self.node.platforms[0]
     }
@@ -298,6 +315,7 @@ impl Clients {
                 rows.insert((table, number), Some(row.into()));
             }
         }
+        let _during = self.during(Activity::Publication);
         let directory = self.node.directory.clone();
         let background = &*self.platform().background;
         let sealing = platform::run_job(background, JobClass::Flush, move |io, cancel| {
@@ -424,6 +442,7 @@ impl Clients {
             return Ok(());
         }
         self.model.borrow_mut().pin(clock);
+        let _during = self.during(Activity::Freeze);
         let lease = Duration::from_secs(600);
         let held: Result<Vec<_>, _> = self
             .node
@@ -444,6 +463,7 @@ impl Clients {
     // --- housekeeping
 
     async fn flush(&self, prng: &mut Prng) -> Result<(), GiveUp> {
+        let _during = self.during(Activity::Flush);
         let (_, tree) = self.some_tree(prng);
         give_up(tree.flush().await)
     }
@@ -451,6 +471,7 @@ impl Clients {
     async fn compact(&self, prng: &mut Prng) -> Result<(), GiveUp> {
         let (_, tree) = self.some_tree(prng);
         let Some(table) = self.some_live_table(prng) else { return Ok(()) };
+        let _during = self.during(Activity::Compaction);
         match tree.compact_table(table).await {
             // It was dropped meanwhile.
             Err(StorageError::UnknownTable { .. }) => Ok(()),
@@ -470,6 +491,7 @@ impl Clients {
             model.floor += prng.below(span) + 1;
             model.floor
         };
+        let _during = self.during(Activity::Floor);
         for tree in self.node.trees.clone() {
             let raised = give_up(tree.raise_floor(at(floor)).await)?;
             assert!(raised >= at(floor), "no pin of ours is below");
@@ -507,6 +529,7 @@ impl Clients {
 
     /// The layout stands in the batch of the statement; the other shards learn it once that is durable.
     async fn define(&self, prng: &mut Prng, table: TableId, columns: usize) -> Result<(), GiveUp> {
+        let _during = self.during(Activity::Define);
         let layout = layout(table, columns);
         let mut builder = WriteBatchBuilder::new();
         builder.define(&layout);
@@ -543,6 +566,7 @@ impl Clients {
             give_up(self.node.trees[0].admit(0).await)?;
             self.sleep(prng, 1_000_000).await;
         }
+        let _during = self.during(Activity::Drop);
         for tree in self.node.trees.clone() {
             give_up(tree.drop_table(id).await)?;
         }

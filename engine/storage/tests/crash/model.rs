@@ -45,6 +45,37 @@ pub struct Table {
     pub columns_asked: usize,
 }
 
+/// What a crash can come into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// A record of several shards is logged and some have not applied it.
+    CrossShard,
+    /// A log writes into a segment that it used before.
+    SegmentReuse,
+    Flush,
+    Compaction,
+    Floor,
+    Publication,
+    Define,
+    Drop,
+    Freeze,
+}
+
+impl Activity {
+    pub const ALL: [Activity; 9] = [
+        Activity::CrossShard,
+        Activity::SegmentReuse,
+        Activity::Flush,
+        Activity::Compaction,
+        Activity::Floor,
+        Activity::Publication,
+        Activity::Define,
+        Activity::Drop,
+        Activity::Freeze,
+    ];
+    pub const COUNT: usize = Self::ALL.len();
+}
+
 #[derive(Clone)]
 pub struct Model {
     pub rows: BTreeMap<Key, BTreeMap<u64, Row>>,
@@ -54,6 +85,8 @@ pub struct Model {
     pub floor: u64,
     /// The highest floor that was said to be durable on every shard.
     pub floor_told: u64,
+    /// What goes on now, how often at once.
+    pub running: [u32; Activity::COUNT],
     /// Snapshots that are open, with how often.
     pub pins: BTreeMap<u64, usize>,
     /// Those of the present start, and of crashed ones that nobody has looked at since.
@@ -69,6 +102,7 @@ impl Model {
             clock: CLOCK_FIRST,
             floor: 0,
             floor_told: 0,
+            running: [0; Activity::COUNT],
             pins: BTreeMap::new(),
             transactions: Vec::new(),
             next_table: 20,
@@ -183,5 +217,18 @@ impl Model {
                 versions.remove(&transaction.at);
             }
         }
+    }
+}
+
+impl Model {
+    /// What goes on now; a log of more segments than `segments_max` has come back to one.
+    pub fn goes_on(&self, segments_max: u32) -> impl Iterator<Item = Activity> + '_ {
+        let crosses = self.transactions.iter().any(|one| !one.applied);
+        let reuses = self.transactions.iter().any(|one| one.position.generation() > segments_max);
+        Activity::ALL.into_iter().filter(move |activity| match activity {
+            Activity::CrossShard => crosses,
+            Activity::SegmentReuse => reuses,
+            _ => self.running[*activity as usize] > 0,
+        })
     }
 }

@@ -10,7 +10,7 @@ use types::prng::Prng;
 
 use crate::check::{SharedModel, check_everything, settle};
 use crate::clients::run_clients;
-use crate::model::Model;
+use crate::model::{Activity, Model};
 use crate::node::{Node, open, options};
 
 const SHARDS_MAX: u64 = 3;
@@ -25,7 +25,9 @@ pub struct Counts {
     pub nested: u64,
     /// Starts, clean or after a crash.
     pub starts: u64,
-    /// The trace of the workload itself.
+    /// Crash points that came into each activity.
+    pub during: [u64; Activity::COUNT],
+    /// The trace of the workload itself and of every recovery.
     pub trace: u128,
 }
 
@@ -118,10 +120,8 @@ impl Examiner {
         let survival = if clean { Survival::None } else { survival(prng) };
         let image = world.image(survival);
         {
-            let trace = world.trace();
-            let mut counts = self.counts.borrow_mut();
-            counts.trace = counts.trace.rotate_left(1) ^ trace;
-            counts.starts += 1;
+            self.note_trace(&world);
+            self.counts.borrow_mut().starts += 1;
         }
         drop(node);
         drop(world);
@@ -133,6 +133,11 @@ impl Examiner {
             }
         }
         Rest { image, model }
+    }
+
+    fn note_trace(&self, world: &World) {
+        let mut counts = self.counts.borrow_mut();
+        counts.trace = counts.trace.rotate_left(1) ^ world.trace();
     }
 
     /// What survived is decided, then everything is read.
@@ -188,6 +193,9 @@ impl Examiner {
         if !wanted {
             return;
         }
+        for activity in model.goes_on(self.options.segments_per_shard_max) {
+            self.counts.borrow_mut().during[activity as usize] += 1;
+        }
         let _witness = Witness { seed: self.seed, crash_point: number };
         let mut prng = Prng::new(self.seed << 32 ^ number);
         let survival = survival(&mut prng);
@@ -222,6 +230,7 @@ impl Examiner {
         world.unwatch();
         let model: SharedModel = Rc::new(RefCell::new(rest.model.clone()));
         self.look(&mut world, &node, &model, prng.fork());
+        self.note_trace(&world);
         if prng.below(12) == 0 {
             self.go_on(world, &node, &model, prng);
         }
