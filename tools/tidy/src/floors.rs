@@ -36,7 +36,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("accord", &["foldhash", "hashbrown", "thiserror", "types"]),
     ("sstable", &["lz4_flex", "rkyv", "thiserror", "types", "xxhash-rust"]),
     ("functions", &["accord", "libm", "regex-automata", "regex-lite", "thiserror", "types"]),
-    ("plan", &["functions", "sqlparser", "thiserror", "types"]),
+    ("plan", &["functions", "thiserror", "types"]),
 ];
 
 /// Edges that the floors allow and a law forbids.
@@ -59,7 +59,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("parquet", &["olap"]),
     ("tokio", &["olap", "ringfence", "bench", "system-tests"]),
     ("pgwire", &["net"]),
-    ("sqlparser", &["plan"]),
 ];
 
 /// The workspace as cargo sees it.
