@@ -4,6 +4,10 @@
 //! Results of analytics travel from background threads to the session's shard core on it. A full
 //! queue holds the sender, so memory stays bounded; a dropped receiver fails the sender at once, so
 //! a cancelled query stops. One lock; it carries row batches, not requests.
+#![expect(
+    clippy::disallowed_types,
+    reason = "plain threads block on it; a core awaits it, and the lock is held for a push or a pop"
+)]
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

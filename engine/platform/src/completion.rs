@@ -6,6 +6,10 @@
 //! cleared) completes with the value of the function given at creation, so nobody waits for ever.
 //! Cost: one allocation and two uncontended locks an operation, which is small beside any disk
 //! operation; sockets do not use it.
+#![expect(
+    clippy::disallowed_types,
+    reason = "completed from any thread; the lock is held for an exchange"
+)]
 
 use std::future::Future;
 use std::pin::Pin;

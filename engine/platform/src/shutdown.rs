@@ -1,4 +1,8 @@
 //! How a node is asked to end, and how its cores learn of it.
+#![expect(
+    clippy::disallowed_types,
+    reason = "asked once, from any thread; the lock is held for a look"
+)]
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

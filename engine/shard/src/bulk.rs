@@ -2,6 +2,10 @@
 //!
 //! The files of a bulk write wait in the node's register while its transaction is under way; the record names them. Every shard takes part, since the
 //! footprint covers the tables whole; each installs its own files when the record is durable and holds its tokens until then.
+#![expect(
+    clippy::disallowed_types,
+    reason = "sealed on other threads; the lock is held for an insertion or a removal"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

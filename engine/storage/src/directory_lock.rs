@@ -2,6 +2,11 @@
 //!
 //! The lock belongs to the process, not to storage's world of blocks and logs, so it is taken with the standard library before anything of the
 //! directory is opened, and held until the process ends. It goes with the process however that dies; the file stays and means nothing by itself.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the lock is taken before any core runs"
+)]
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
