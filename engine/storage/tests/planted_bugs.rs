@@ -39,5 +39,10 @@ fn every_planted_bug_is_found() {
         }
     }
     let _ = std::panic::take_hook();
+    let all = storage::mutants::ALL.len();
+    println!(
+        "count: {} of {all} planted bugs of storage found by the workload",
+        all - missed.len()
+    );
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
