@@ -19,6 +19,25 @@ pub(super) struct LikePattern {
     whole: bool,
 }
 
+/// Texts up to this long are searched by hand: the standard search compares short ones at every position.
+const SHORT_BYTES: usize = 128;
+
+/// Whether a part is somewhere in a text; both are whole characters, so bytes may be compared.
+fn contains(text: &str, part: &str) -> bool {
+    if text.len() > SHORT_BYTES {
+        return text.contains(part);
+    }
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let [first, .., last] = part else {
+        return part.first().is_none_or(|only| text.contains(only));
+    };
+    let ends = text.get(part.len() - 1..).unwrap_or_default();
+    text.iter()
+        .zip(ends)
+        .enumerate()
+        .any(|(at, ends)| ends == (first, last) && text[at..at + part.len()] == *part)
+}
+
 impl LikePattern {
     pub(super) fn of(pattern: &str) -> Option<LikePattern> {
         if pattern.contains(['_', '\\']) {
@@ -41,8 +60,7 @@ impl LikePattern {
         let Some(rest) = string.strip_prefix(&*self.prefix) else { return false };
         let Some(mut rest) = rest.strip_suffix(&*self.suffix) else { return false };
         if let [only] = &self.middle[..] {
-            // Asking only whether it is there is cheaper than where.
-            return rest.contains(&**only);
+            return contains(rest, only);
         }
         for part in &self.middle {
             match rest.find(&**part) {
@@ -56,7 +74,18 @@ impl LikePattern {
 
 #[cfg(test)]
 mod tests {
-    use super::LikePattern;
+    use super::{LikePattern, SHORT_BYTES, contains};
+
+    #[test]
+    fn a_part_is_found_wherever_it_is() {
+        let long = "é".repeat(SHORT_BYTES);
+        let texts = ["", "a", "ab", "ba", "aab", "abab", "xaby", "b é a", "aé", &long];
+        for text in texts {
+            for part in ["a", "b", "ab", "ba", "aab", "é", "éé", "b é a", "abababab"] {
+                assert_eq!(contains(text, part), text.contains(part), "{part} in {text}");
+            }
+        }
+    }
 
     #[test]
     fn percent_matches_any_text() {

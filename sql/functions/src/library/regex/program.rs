@@ -126,11 +126,23 @@ impl Program {
         Ok(())
     }
 
+    /// The character that every match begins with, if that is known.
+    fn first_character(&self, options: Options) -> Option<char> {
+        match self.states.first() {
+            Some(State::Character(character)) if !options.ignore_case => Some(*character),
+            _ => None,
+        }
+    }
+
     /// Whether a match begins at or after `from`.
     pub(super) fn matches_anywhere(&self, text: &[char], from: usize, options: Options) -> bool {
         let mut run = Run::new(self, text, options);
+        let first = self.first_character(options);
         for at in from..=text.len() {
-            run.enter(0, at, 0);
+            // A start that its first character ends at once is none.
+            if first.is_none() || text.get(at).copied() == first {
+                run.enter(0, at, 0);
+            }
             if run.matched {
                 return true;
             }
@@ -209,6 +221,8 @@ struct Run<'a> {
     following: Vec<(usize, usize)>,
     /// Position plus one at which a state was last entered, and from what start.
     entered: Vec<(usize, usize)>,
+    /// States that [`Run::enter`] has still to look at; kept for its memory.
+    pending: Vec<usize>,
     matched: bool,
     matched_start: usize,
 }
@@ -222,6 +236,7 @@ impl<'a> Run<'a> {
             current: Vec::new(),
             following: Vec::new(),
             entered: vec![(0, 0); program.states.len()],
+            pending: Vec::new(),
             matched: false,
             matched_start: usize::MAX,
         }
@@ -233,7 +248,8 @@ impl<'a> Run<'a> {
 
     /// Adds a state and what it reaches without a character.
     fn enter(&mut self, state: usize, at: usize, start: usize) {
-        let mut pending = Vec::from([state]);
+        let mut pending = core::mem::take(&mut self.pending);
+        pending.push(state);
         while let Some(state) = pending.pop() {
             let mark = self.entered[state];
             if mark.0 == at + 1 && mark.1 <= start {
@@ -276,6 +292,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        self.pending = pending;
     }
 
     /// Takes the character at `at`.
