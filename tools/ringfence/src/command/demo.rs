@@ -201,10 +201,10 @@ fn transactions(client: &mut PgClient, url: &ConnectUrl, figures: &mut Figures) 
             figures.broken.push(check.text.clone());
         }
         figures.add(
-            format!("{askers} askers for 2 airspace slots"),
+            format!("{askers} ask at once for 2 airspace slots"),
             format!(
-                "exactly 2: {}, median {:.2} ms",
-                if check.holds { "yes" } else { "NO" },
+                "{}, median {:.2} ms a grant",
+                if check.holds { "2 granted, as it must be" } else { "WRONG NUMBER GRANTED" },
                 median as f64 / 1e3
             ),
             if askers == 8 { "grant p50 1.31 ms" } else { "" },

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Title of the column of published figures.
+const REFERENCE: &str = "reference (ten containers, 7 cores)";
+
 /// One line: what, ours, the reference's.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
@@ -39,12 +42,22 @@ impl Figures {
             cells.chain([title.chars().count()]).max().unwrap_or(0)
         };
         let what = width(|figure| &figure.what, "what");
-        let ours = width(|figure| &figure.ours, "Ringfence");
-        println!("{:what$}  {:ours$}  reference stack (seven cores)", "what", "Ringfence");
-        println!("{}  {}  {}", "-".repeat(what), "-".repeat(ours), "-".repeat(29));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let title = format!("Ringfence (here, {cores} cores)");
+        let ours = width(|figure| &figure.ours, &title);
+        let reference = width(|figure| &figure.reference, REFERENCE);
+        println!("{:what$}  {title:ours$}  {REFERENCE}", "what");
+        println!("{}  {}  {}", "-".repeat(what), "-".repeat(ours), "-".repeat(reference));
         for figure in &self.figures {
             println!("{:what$}  {:ours$}  {}", figure.what, figure.ours, figure.reference);
         }
+        println!();
+        println!(
+            "Numbered lines are questions over the live rows; every answer holds all that was acknowledged before it was asked."
+        );
+        println!(
+            "The reference: Cassandra, Spark, Presto, Kafka and a PostgreSQL shim with the same telemetry, as published with it."
+        );
         for broken in &self.broken {
             println!("BROKEN: {broken}");
         }
