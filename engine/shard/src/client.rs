@@ -10,6 +10,7 @@ use types::{ShardId, SliceId, TableId, Timestamp};
 
 use crate::error::ShardError;
 use crate::inbox::{ShardMessage, WantedTable};
+use crate::lease::LeaseId;
 use crate::requests::Answer;
 use crate::shard::{LOG_RETRY, Pending, Shard};
 
@@ -73,8 +74,24 @@ impl ShardClient {
         footprint: Arc<Footprint>,
         workload: Arc<dyn Workload>,
     ) -> Result<Committed, ShardError> {
+        self.submit_holding(None, footprint, workload).await
+    }
+
+    /// As [`ShardClient::submit`]: a transaction that may hold rows by lease. It waits, for a bounded time, for rows that others hold.
+    ///
+    /// # Errors
+    /// As [`ShardClient::submit`].
+    ///
+    /// # Cancel safety
+    /// As [`ShardClient::submit`].
+    pub async fn submit_holding(
+        &self,
+        lease: Option<LeaseId>,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Result<Committed, ShardError> {
         for _ in 0..LOG_RETRIES_MAX {
-            let answer = self.submit_once(footprint.clone(), workload.clone()).await;
+            let answer = self.submit_once(lease, footprint.clone(), workload.clone()).await;
             match answer {
                 Err(ShardError::Failed(failure)) if failure.kind == StorageErrorKind::NoSpace => {
                     // Refused at once while the disk is full.
@@ -85,11 +102,12 @@ impl ShardClient {
                 answer => return answer,
             }
         }
-        self.submit_once(footprint, workload).await
+        self.submit_once(lease, footprint, workload).await
     }
 
     async fn submit_once(
         &self,
+        lease: Option<LeaseId>,
         footprint: Arc<Footprint>,
         workload: Arc<dyn Workload>,
     ) -> Result<Committed, ShardError> {
@@ -99,9 +117,9 @@ impl ShardClient {
         let mut pending = self.shard.open(1)?;
         let request = pending.request;
         if home == inner.shard {
-            self.shard.submit_admitted(request, footprint, workload);
+            self.shard.submit_leased(lease, request, footprint, workload);
         } else {
-            self.shard.send(home, ShardMessage::Submit { request, footprint, workload });
+            self.shard.send(home, ShardMessage::Submit { request, footprint, workload, lease });
         }
         match response(&mut pending).await? {
             Response::Committed { execute_at, reply } => Ok(Committed { execute_at, reply }),
@@ -230,7 +248,7 @@ impl ShardClient {
             match pending.next().await? {
                 Answer::Response(Response::SnapshotAt(at)) => opened.at = Some(at),
                 Answer::Part(shard, part) => parts.push((shard, part?)),
-                Answer::Response(other) => panic!("a snapshot is not answered by {other:?}"),
+                other => panic!("a snapshot is not answered by {other:?}"),
             }
         }
         parts.sort_by_key(|(shard, _)| *shard);
@@ -255,6 +273,6 @@ impl Drop for OpenSnapshot<'_> {
 async fn response(pending: &mut Pending) -> Result<Response, ShardError> {
     match pending.next().await? {
         Answer::Response(response) => Ok(response),
-        Answer::Part(..) => panic!("only an analytic snapshot has parts"),
+        other => panic!("a request of the protocol is not answered by {other:?}"),
     }
 }

@@ -120,7 +120,7 @@ impl Shard {
         }
         let waiting = std::mem::take(&mut *holds.waiting.borrow_mut());
         for Waiting { request, footprint, workload } in waiting {
-            self.submit_admitted(request, footprint, workload);
+            self.submit_unleased(request, footprint, workload);
         }
     }
 }

@@ -9,6 +9,7 @@ use types::{SchemaVersion, TableId, Timestamp};
 
 use crate::error::ShardError;
 use crate::hold::HoldId;
+use crate::lease::{LeaseId, LeaseOutcome, LeaseTake};
 
 /// A table of an analytic snapshot: what to freeze, and what it was planned at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,29 @@ pub enum ShardMessage {
         footprint: Arc<Footprint>,
         /// What it does.
         workload: Arc<dyn Workload>,
+        /// The lease of its transaction.
+        lease: Option<LeaseId>,
+    },
+    /// A lease of the sending core asks for a row of this shard.
+    TakeLease {
+        /// To be named in the answer.
+        request: RequestId,
+        /// Which lease, and how long it waits.
+        take: LeaseTake,
+        /// Storage table and key.
+        row: (TableId, Vec<u8>),
+    },
+    /// How that ended.
+    Leased {
+        /// The request.
+        request: RequestId,
+        /// Its outcome.
+        outcome: LeaseOutcome,
+    },
+    /// A lease gives its rows of this shard back.
+    EndLease {
+        /// Which.
+        lease: LeaseId,
     },
     /// A session of the sending core reads this shard's part of a footprint at its snapshot.
     ReadAt {

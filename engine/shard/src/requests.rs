@@ -13,6 +13,7 @@ use storage::TableSnapshot;
 use types::ShardId;
 
 use crate::error::{Failure, ShardError};
+use crate::lease::LeaseOutcome;
 
 const SLOT_BITS: u32 = 24;
 const USE_BITS: u32 = 24;
@@ -24,6 +25,8 @@ pub(crate) enum Answer {
     Response(Response),
     /// A shard's frozen part of an analytic snapshot.
     Part(ShardId, Result<Vec<TableSnapshot>, ShardError>),
+    /// A shard's, about a row that a lease asked for.
+    Lease(LeaseOutcome),
 }
 
 #[derive(Debug, Default)]

@@ -24,6 +24,7 @@ use crate::error::{Failure, ShardError};
 use crate::hold::Holds;
 use crate::inbox::{ShardMessage, WantedTable};
 use crate::join::join_all;
+use crate::lease::{LeaseId, Leases};
 use crate::memory::{Memory, is_fatal, range_of_slice};
 use crate::options::{NodeShared, ShardOptions};
 use crate::outgoing::Outgoing;
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) tree: Tree,
     pub(crate) shared: NodeShared,
     pub(crate) holds: Holds,
+    pub(crate) leases: Leases,
     outgoing: Outgoing,
     state: RefCell<State>,
     /// Tables of the analytic snapshots that are on their way.
@@ -107,6 +109,7 @@ impl Shard {
             tree,
             shared,
             holds: Holds::default(),
+            leases: Leases::default(),
             outgoing: Outgoing::new(mesh.clone()),
             state: RefCell::new(State { replica, memory, effects: Vec::new() }),
             wanted: RefCell::default(),
@@ -305,9 +308,14 @@ impl Shard {
     fn receive(&self, from: ShardId, message: ShardMessage) {
         match message {
             ShardMessage::Protocol(message) => self.handle(Event::Message { from, message }),
-            ShardMessage::Submit { request, footprint, workload } => {
-                self.submit_admitted(request, footprint, workload);
+            ShardMessage::Submit { request, footprint, workload, lease } => {
+                self.submit_leased(lease, request, footprint, workload);
             }
+            ShardMessage::TakeLease { request, take, row } => self.take_lease(request, take, row),
+            ShardMessage::Leased { request, outcome } => {
+                self.deliver(request, Answer::Lease(outcome));
+            }
+            ShardMessage::EndLease { lease } => self.end_lease(lease),
             ShardMessage::ReadAt { request, at, footprint } => {
                 self.handle(Event::ReadAt { request, at, footprint });
             }
@@ -325,7 +333,7 @@ impl Shard {
     }
 
     /// Hands an answer to whoever asked. A snapshot that nobody wants any more ends here.
-    fn deliver(&self, request: RequestId, answer: Answer) {
+    pub(crate) fn deliver(&self, request: RequestId, answer: Answer) {
         let unwanted = self.inner.requests.answer(request, answer);
         self.forget(unwanted);
     }
@@ -353,8 +361,22 @@ impl Shard {
         Ok(Pending { shard: self.clone(), request })
     }
 
+    /// Submits a transaction whose home is here when no row that it writes is another's by lease, or has been for long enough.
+    pub(crate) fn submit_leased(
+        &self,
+        lease: Option<LeaseId>,
+        request: RequestId,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) {
+        let free = self.keep_if_leased(lease, request, footprint, workload);
+        if let Some((request, footprint, workload)) = free {
+            self.submit_unleased(request, footprint, workload);
+        }
+    }
+
     /// Submits a transaction whose home is here as soon as the tree admits its writes: at once, nearly always.
-    pub(crate) fn submit_admitted(
+    pub(crate) fn submit_unleased(
         &self,
         request: RequestId,
         footprint: Arc<Footprint>,

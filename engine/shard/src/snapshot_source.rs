@@ -131,19 +131,30 @@ impl ShardClient {
         Ok(Snapshot { timestamp, tables: taken })
     }
 
+    /// The slices that a shard owns.
+    pub fn slices_of(&self, shard: ShardId) -> SliceRange {
+        let placement = self.shard().inner.placement;
+        let owned = placement.owned(shard);
+        let slices = placement.slices();
+        SliceRange { first: slices.slice_of(owned.first), last: slices.slice_of(owned.last) }
+    }
+
+    /// A table file as analytics reads it.
+    pub fn pinned_file(&self, piece: &storage::Piece) -> PinnedFile {
+        let (first, last) = piece.entry.slices;
+        let io = self.shard().block_io(JobClass::Scan);
+        PinnedFile {
+            sstable_id: piece.file.id,
+            metadata: Arc::clone(&piece.file.metadata),
+            slices: SliceRange { first, last },
+            published_at: piece.entry.published_at,
+            blocks: Arc::new(Blocks { file: Arc::clone(&piece.file), io }),
+        }
+    }
+
     fn part(&self, shard: ShardId, frozen: storage::TableSnapshot) -> Part {
         let (first, last) = frozen.slices;
-        let io = self.shard().block_io(JobClass::Scan);
-        let files = frozen.pieces.iter().map(|piece| {
-            let (first, last) = piece.entry.slices;
-            PinnedFile {
-                sstable_id: piece.file.id,
-                metadata: Arc::clone(&piece.file.metadata),
-                slices: SliceRange { first, last },
-                published_at: piece.entry.published_at,
-                blocks: Arc::new(Blocks { file: Arc::clone(&piece.file), io: Arc::clone(&io) }),
-            }
-        });
+        let files = frozen.pieces.iter().map(|piece| self.pinned_file(piece));
         let chunks = frozen.frozen.chunks();
         Part {
             shard,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use accord::{Abort, Footprint, Rows, Workload};
 use shard::ShardError;
+pub use shard::{LeaseOutcome, LeaseWait};
 use storage::StorageErrorKind;
+use types::schema::RowAddress;
 use types::token::SliceCount;
 use types::{SliceId, SqlState, TableId, Timestamp};
 
@@ -26,6 +28,9 @@ pub trait Engine {
     /// Writers are held back while it lives, and its time has not run out.
     type Hold;
 
+    /// Rows that a transaction has taken until it ends; dropping it gives them back.
+    type Lease;
+
     /// How many slices the data directory has.
     fn slices(&self) -> SliceCount;
 
@@ -41,6 +46,38 @@ pub trait Engine {
         footprint: Arc<Footprint>,
         workload: Arc<dyn Workload>,
     ) -> Result<Committed, OltpError>;
+
+    /// As [`Engine::submit`], for a transaction that may have a lease.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    ///
+    /// # Cancel safety
+    /// As [`Engine::submit`].
+    async fn submit_holding(
+        &self,
+        lease: Option<&Self::Lease>,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Result<Committed, OltpError>;
+
+    /// A lease without rows.
+    fn open_lease(&self) -> Self::Lease;
+
+    /// Takes a row; waits while another has it, as long as asked for. Correctness never rests on it.
+    ///
+    /// # Errors
+    /// Unavailability.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    async fn take_row(
+        &self,
+        lease: &mut Self::Lease,
+        table: TableId,
+        row: &RowAddress,
+        wait: LeaseWait,
+    ) -> Result<LeaseOutcome, OltpError>;
 
     /// Takes a snapshot that sees everything acknowledged before, and pins the history it needs until [`Engine::end_snapshot`].
     ///
@@ -70,6 +107,7 @@ pub trait Engine {
 
 impl Engine for shard::ShardClient {
     type Hold = shard::Hold;
+    type Lease = shard::Lease;
 
     fn slices(&self) -> SliceCount {
         shard::ShardClient::slices(self)
@@ -80,9 +118,34 @@ impl Engine for shard::ShardClient {
         footprint: Arc<Footprint>,
         workload: Arc<dyn Workload>,
     ) -> Result<Committed, OltpError> {
-        let committed = shard::ShardClient::submit(self, footprint, workload).await;
+        Engine::submit_holding(self, None, footprint, workload).await
+    }
+
+    async fn submit_holding(
+        &self,
+        lease: Option<&shard::Lease>,
+        footprint: Arc<Footprint>,
+        workload: Arc<dyn Workload>,
+    ) -> Result<Committed, OltpError> {
+        let lease = lease.map(shard::Lease::id);
+        let committed = shard::ShardClient::submit_holding(self, lease, footprint, workload).await;
         let committed = committed.map_err(|error| of_shard(error, Unknown::Outcome))?;
         Ok(Committed { execute_at: committed.execute_at, reply: committed.reply })
+    }
+
+    fn open_lease(&self) -> shard::Lease {
+        shard::ShardClient::open_lease(self)
+    }
+
+    async fn take_row(
+        &self,
+        lease: &mut shard::Lease,
+        table: TableId,
+        row: &RowAddress,
+        wait: LeaseWait,
+    ) -> Result<LeaseOutcome, OltpError> {
+        let taken = lease.take((table, row.token, &row.key), wait).await;
+        taken.map_err(|error| of_shard(error, Unknown::Nothing))
     }
 
     async fn begin(&self) -> Result<Timestamp, OltpError> {
