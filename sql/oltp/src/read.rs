@@ -15,6 +15,7 @@ use crate::access::{Bounds, Targets};
 use crate::engine::Engine;
 use crate::error::{OltpError, StatementError};
 use crate::row::TableRows;
+use crate::transaction::OwnRow;
 
 /// Stored rows as bytes, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -333,6 +334,41 @@ pub fn finish_read(
     let values: Result<Vec<_>, OltpError> =
         chosen.map(|row| project(&short.output, row, parameters, context)).collect();
     Ok(ReadOutcome::Values(values?))
+}
+
+/// Rows that a short read would give, before its LIMIT: those that pass its condition, in its order, without the first ones that OFFSET leaves out.
+///
+/// # Errors
+/// What the expressions raise.
+pub fn candidates(
+    short: &ShortRead,
+    rows: Vec<OwnRow>,
+    parameters: &[Value],
+    context: &EvalContext<'_>,
+) -> Result<(Vec<OwnRow>, usize), OltpError> {
+    let limit = row_limit(short.limit.as_ref(), "LIMIT", parameters, context)?;
+    let offset = row_limit(short.offset.as_ref(), "OFFSET", parameters, context)?.unwrap_or(0);
+    let backward = short.source.as_ref().is_some_and(|source| source.order == ReadOrder::Backward);
+    let mut kept = Vec::with_capacity(rows.len());
+    for row in rows {
+        let passes = match &short.filter {
+            Some(filter) => evaluate_predicate(filter, &row.values, parameters, context)
+                .map_err(StatementError::from)?,
+            None => true,
+        };
+        if passes {
+            let keys = short.sort.iter();
+            let keys = keys.map(|key| evaluate(&key.expression, &row.values, parameters, context));
+            let keys: Result<Vec<Value>, _> = keys.collect();
+            kept.push((keys.map_err(StatementError::from)?, row));
+        }
+    }
+    if backward {
+        kept.reverse();
+    }
+    kept.sort_by(|(left, _), (right, _)| compare_keys(left, right, &short.sort));
+    let rows = kept.into_iter().skip(offset).map(|(_, row)| row).collect();
+    Ok((rows, limit.unwrap_or(usize::MAX)))
 }
 
 /// Stored positions of a projection that only picks columns in ascending order.

@@ -39,12 +39,12 @@ pub enum Consistency {
 
 /// One row of this transaction.
 #[derive(Clone, Debug)]
-struct BufferedRow {
-    table: TableRows,
+pub(crate) struct BufferedRow {
+    pub(crate) table: TableRows,
     address: RowAddress,
     /// The row at the snapshot.
-    before: Option<Vec<Value>>,
-    now: Buffered,
+    pub(crate) before: Option<Vec<Value>>,
+    pub(crate) now: Buffered,
 }
 
 /// What this transaction makes of a row.
@@ -76,7 +76,11 @@ pub struct DeferredUpdate {
 
 impl DeferredUpdate {
     /// The row after it.
-    fn apply(&self, table: &TableRows, row: &[Value]) -> Result<Vec<Value>, StatementError> {
+    pub(crate) fn apply(
+        &self,
+        table: &TableRows,
+        row: &[Value],
+    ) -> Result<Vec<Value>, StatementError> {
         let Statement::Update(update) = &self.statement.statement else {
             unreachable!("only UPDATE is deferred")
         };
@@ -87,25 +91,25 @@ impl DeferredUpdate {
     }
 }
 
-type RowKey = (TableId, Vec<u8>);
+pub(crate) type RowKey = (TableId, Vec<u8>);
 
 /// An open transaction on its session's core.
 #[derive(Debug)]
 pub struct Transaction {
-    snapshot: Timestamp,
+    pub(crate) snapshot: Timestamp,
     consistency: Consistency,
     planned: BTreeMap<TableId, SchemaVersion>,
-    rows: BTreeMap<RowKey, BufferedRow>,
-    seen: BTreeMap<RowKey, (types::Token, Expected)>,
-    ranges: Vec<Bounds>,
-    schema: Vec<SchemaChange>,
-    whole: BTreeSet<TableId>,
+    pub(crate) rows: BTreeMap<RowKey, BufferedRow>,
+    pub(crate) seen: BTreeMap<RowKey, (types::Token, Expected)>,
+    pub(crate) ranges: Vec<Bounds>,
+    pub(crate) schema: Vec<SchemaChange>,
+    pub(crate) whole: BTreeSet<TableId>,
     /// Storage tables that must not have changed since the snapshot, whatever the session asks of its reads.
-    unchanged: BTreeSet<TableId>,
+    pub(crate) unchanged: BTreeSet<TableId>,
     /// Entries of indexes that this transaction makes, for rows that are there.
-    entries: BTreeMap<RowKey, (types::Token, Vec<u8>)>,
+    pub(crate) entries: BTreeMap<RowKey, (types::Token, Vec<u8>)>,
     attachment: Vec<u8>,
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A row as the transaction sees it.

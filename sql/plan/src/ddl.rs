@@ -39,6 +39,8 @@ pub enum Work {
         to: Arc<TableSchema>,
         /// Stored positions of `to` and what they hold, over the old stored row.
         values: Vec<(u16, Expr)>,
+        /// Over the old stored row: those for which it is not true are left behind.
+        keep: Option<Expr>,
     },
     /// Entries of an index for the rows that are there.
     FillIndex {

@@ -541,6 +541,17 @@ pub enum AlterAction {
     },
     /// DROP CONSTRAINT of the primary key: a new table generation with a hidden row id.
     DropPrimaryKey,
+    /// Every row is written anew; no statement says so, but an UPDATE or a DELETE of more rows than a transaction buffers becomes one.
+    Rewrite {
+        /// Stored positions and values, over the old stored row.
+        values: Vec<(u16, Expr)>,
+        /// Rows for which this is not true go; all stay without it.
+        keep: Option<Expr>,
+        /// CHECK constraints over the new row.
+        checks: Vec<BoundCheck>,
+        /// Stored positions that must not be NULL.
+        not_null: Vec<u16>,
+    },
     /// ALTER COLUMN … TYPE.
     SetType {
         /// Stored position.

@@ -81,7 +81,7 @@ fn a_table_without_key_has_a_row_id_until_it_gets_one() {
     assert_eq!(after.version, SchemaVersion(2));
     assert_ne!(after.storage_id, before.storage_id);
     assert!(after.columns[2].dropped && after.columns[0].not_null);
-    let [Work::Rebuild { from, to, values }, Work::Validate { not_null, .. }] =
+    let [Work::Rebuild { from, to, values, .. }, Work::Validate { not_null, .. }] =
         outcome.work.as_slice()
     else {
         panic!("{:?}", outcome.work)

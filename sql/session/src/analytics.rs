@@ -29,7 +29,7 @@ pub enum QueryPart {
 
 /// A query to run over one snapshot.
 #[derive(Clone, Debug)]
-pub struct AnalyticsRequest {
+pub struct AnalyticsRequest<F> {
     /// The statement that it is a part of.
     pub statement: Arc<BoundStatement>,
     /// Which part.
@@ -44,6 +44,8 @@ pub struct AnalyticsRequest {
     pub at: Option<Timestamp>,
     /// What the asking transaction has changed itself.
     pub own_writes: Vec<OwnWrites>,
+    /// What it has loaded in bulk: storage tables and files.
+    pub loads: Vec<(TableId, F)>,
     /// Rows of the computed tables that it scans.
     pub virtual_rows: Vec<(VirtualTable, Vec<Vec<Value>>)>,
 }
@@ -169,12 +171,14 @@ pub trait Analytics {
     type Values: RowStream<Rows = Vec<Vec<Value>>>;
     /// A running query that gives what a client takes.
     type Encoded: RowStream<Rows = EncodedRows>;
+    /// Finished files of a load.
+    type Files;
 
     /// Takes a snapshot and starts a query over it on the background cores.
     ///
     /// # Errors
     /// 53000 when too many queries wait, 72000 for a snapshot too old, 0A000 for what it cannot do.
-    async fn run(&self, request: AnalyticsRequest) -> Result<Self::Values, SqlError>;
+    async fn run(&self, request: AnalyticsRequest<Self::Files>) -> Result<Self::Values, SqlError>;
 
     /// As [`Analytics::run`]; rows become bytes on the background cores too, so that the session's core only hands them on.
     ///
@@ -182,7 +186,7 @@ pub trait Analytics {
     /// As [`Analytics::run`].
     async fn run_encoded(
         &self,
-        request: AnalyticsRequest,
+        request: AnalyticsRequest<Self::Files>,
         encoding: RowEncoding,
     ) -> Result<Self::Encoded, SqlError>;
 }

@@ -410,15 +410,7 @@ impl<N: Node> Session<N> {
         let table = compiled.table.clone().expect("COPY FROM has its table prepared");
         let portable = from_part(&compiled.bound).is_portable();
         let existing = self.committed(&table.schema);
-        if existing.is_some()
-            && table.schema.primary_key.is_some()
-            && self.transaction().await?.has_written(table.schema.storage_id)
-        {
-            return Err(SqlError::not_supported(format!(
-                "a COPY of more than {} bytes into table \"{}\", of which the same transaction has changed rows,",
-                SMALL_COPY_BYTES, table.schema.name
-            )));
-        }
+        let own = self.own_inserted(&table.schema, "a COPY").await?;
         let request = BulkRequest {
             table: table.schema.clone(),
             loaded: Loaded::Rows,
@@ -427,6 +419,10 @@ impl<N: Node> Session<N> {
             existing,
         };
         let mut load = self.node.start_bulk(request)?;
+        let own_count = own.len() as u64;
+        if !own.is_empty() {
+            load.rows(own).await?;
+        }
         let mut own = match portable {
             true => None,
             false => Some(CopyParser::new(compiled.bound.clone(), surroundings.clone())?),
@@ -450,7 +446,7 @@ impl<N: Node> Session<N> {
             }
             more = out.next_copy_bytes(&mut piece).await?;
         }
-        let count = load.finish().await?;
+        let count = load.finish().await? - own_count;
         if let State::Open(block) = &mut self.state {
             block.loads.push(load);
         }

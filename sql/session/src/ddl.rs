@@ -7,7 +7,7 @@ use std::sync::Arc;
 use accord::SchemaChange;
 use plan::catalog::{Catalog, CatalogChange};
 use plan::ddl::{Outcome, Work};
-use plan::statement::{Ddl, PasswordChange};
+use plan::statement::{AlterAction, Ddl, PasswordChange};
 use types::schema::IndexState;
 use types::{SchemaVersion, SqlState, TableId, TableSchema, Value};
 
@@ -80,13 +80,26 @@ impl<N: Node> Session<N> {
         unreachable!("the loop above returns")
     }
 
-    async fn change_in_block<O: Output>(
+    pub(crate) async fn change_in_block<O: Output>(
         &mut self,
         ddl: &Ddl,
         compiled: &Arc<Compiled>,
         parameters: &[Value],
         out: &mut O,
     ) -> Result<String, SqlError> {
+        if let Ddl::CreateIndex { table, index, skip: false } = ddl
+            && self.transaction().await?.has_changed(table.storage_id)
+        {
+            // Rows that the block has changed are written anew with the others; then the index is made of what is there.
+            let id = table.table_id;
+            let (values, checks, not_null) = (Vec::new(), Vec::new(), Vec::new());
+            let rewrite = AlterAction::Rewrite { values, keep: None, checks, not_null };
+            let rewrite = Ddl::AlterTable { table: Some(table.clone()), actions: vec![rewrite] };
+            Box::pin(self.change_in_block(&rewrite, compiled, parameters, out)).await?;
+            let table = self.catalog().table(id).cloned().expect("it was just written");
+            let create = Ddl::CreateIndex { table, index: index.clone(), skip: false };
+            return Box::pin(self.change_in_block(&create, compiled, parameters, out)).await;
+        }
         let node = self.node.clone();
         let engine = node.engine();
         let committed = self.node.catalog();

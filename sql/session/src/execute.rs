@@ -5,9 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use oltp::{OltpError, ReadOutcome, StoredRows, TableRows, finish_read, read_now, resolve};
+use oltp::{
+    OltpError, ReadOutcome, StoredRows, TableRows, Targets, finish_read, read_now, resolve,
+};
 use plan::statement::{
-    CopyDirection, Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement,
+    Select, SetScope, SetTarget, ShowStatement, Statement, TransactionStatement,
 };
 use types::{SqlState, SqlType, TextSettings, Value};
 
@@ -19,11 +21,14 @@ use crate::block::{Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
 use crate::functions::SessionContext;
-use crate::node::Node;
+use crate::node::{BulkLoad, Node};
 use crate::output::{Formats, Output, Severity};
 use crate::portal::{Portal, Rows};
 use crate::session::Session;
 use crate::settings::{Ending, SETTINGS, Scope};
+
+/// What a node's analytics is asked.
+type Request<N> = AnalyticsRequest<<<N as Node>::Bulk as BulkLoad>::Files>;
 
 /// Rows written between two looks at the client's buffer.
 const ROWS_BETWEEN_DRAINS: usize = 64;
@@ -75,7 +80,6 @@ impl<N: Node> Session<N> {
         let compiled = portal.compiled.clone();
         portal.rows = Rows::Done;
         let parameters = portal.parameters.clone();
-        self.refuse_loaded(&compiled)?;
         match &compiled.bound.statement {
             Statement::Empty => out.empty(),
             Statement::Kept { tag } => out.complete(tag),
@@ -135,26 +139,6 @@ impl<N: Node> Session<N> {
         Ok(())
     }
 
-    /// Rows that the open block has loaded in bulk can be read and changed after COMMIT only.
-    fn refuse_loaded(&self, compiled: &Compiled) -> Result<(), SqlError> {
-        let concerns_rows = match &compiled.bound.statement {
-            Statement::Select(_)
-            | Statement::Insert(_)
-            | Statement::Update(_)
-            | Statement::Delete(_) => true,
-            Statement::Copy(copy) => matches!(copy.direction, CopyDirection::To { .. }),
-            _ => false,
-        };
-        match self.loaded_table(&compiled.bound).filter(|_| concerns_rows) {
-            None => Ok(()),
-            Some(table) => Err(SqlError::not_supported(format!(
-                "reading or changing table \"{}\" in the transaction that has loaded rows into it in bulk",
-                table.name
-            ))
-            .with_hint("Commit first.")),
-        }
-    }
-
     /// SELECT, by the short path if there is one.
     async fn select<O: Output>(
         &mut self,
@@ -166,7 +150,12 @@ impl<N: Node> Session<N> {
     ) -> Result<Rows<N>, SqlError> {
         if let Some(short) = &select.short {
             loop {
-                match self.short_read(compiled, short, &parameters).await {
+                let read = if short.lock.is_some() {
+                    self.interruptible_read(compiled, short, &parameters, out).await
+                } else {
+                    self.short_read(compiled, short, &parameters).await
+                };
+                match read {
                     Ok(outcome) => return Ok(Rows::Short { outcome, next: 0 }),
                     Err(ReadFailure::TooManyRows) => break,
                     Err(ReadFailure::Sleep { milliseconds }) => {
@@ -259,12 +248,35 @@ impl<N: Node> Session<N> {
         }
     }
 
+    /// A read that may wait for rows that others have taken.
+    async fn interruptible_read<O: Output>(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        short: &plan::statement::ShortRead,
+        parameters: &[Value],
+        out: &O,
+    ) -> Result<ReadOutcome, ReadFailure> {
+        let timeout = self.settings.milliseconds("statement_timeout");
+        let node = self.node.clone();
+        let work = self.short_read(compiled, short, parameters);
+        interrupted(&*node, timeout, work, out).await?
+    }
+
     async fn short_read_once(
         &mut self,
         compiled: &Arc<Compiled>,
         short: &plan::statement::ShortRead,
         parameters: &[Value],
     ) -> Result<ReadOutcome, OltpError> {
+        if short.source.is_some() && self.has_load(&compiled.bound) {
+            if short.lock.is_some() {
+                let what = "locking rows of";
+                let error = self.refused_loaded(compiled, what);
+                return Err(unavailable(error));
+            }
+            // Rows in table files are analytics' to find.
+            return Err(OltpError::TooManyRows);
+        }
         let surroundings = self.surroundings();
         let Some(source) = &short.source else {
             let session = SessionContext::new(self, &surroundings);
@@ -279,6 +291,12 @@ impl<N: Node> Session<N> {
             resolve(table, &source.access, parameters, &session.context())?
         };
         let rows = if matches!(self.state, State::Open(_)) {
+            if let Some(lock) = short.lock {
+                return self.locked_read(compiled, (short, lock), targets, parameters).await;
+            }
+            if let Targets::Points(addresses) = &targets {
+                self.take_hot(table, addresses).await?;
+            }
             self.transaction().await.map_err(unavailable)?.planned_at(&compiled.bound.tables);
             let node = self.node.clone();
             let State::Open(block) = &mut self.state else { unreachable!("checked above") };
@@ -314,7 +332,7 @@ impl<N: Node> Session<N> {
     /// Starts an analytic query whose rows go to the client.
     pub(crate) async fn analyse_encoded<O: Output>(
         &self,
-        request: AnalyticsRequest,
+        request: Request<N>,
         encoding: RowEncoding,
         out: &O,
     ) -> Result<<N::Analytics as Analytics>::Encoded, SqlError> {
@@ -329,7 +347,7 @@ impl<N: Node> Session<N> {
         compiled: &Arc<Compiled>,
         part: QueryPart,
         parameters: Vec<Value>,
-    ) -> Result<AnalyticsRequest, SqlError> {
+    ) -> Result<Request<N>, SqlError> {
         let statement = compiled.bound.clone();
         let Some((query, subqueries)) = query_of(&statement, part) else {
             return Err(SqlError::new(SqlState::INTERNAL_ERROR, "the statement has no such query"));
@@ -343,6 +361,7 @@ impl<N: Node> Session<N> {
             tables: Vec::new(),
             at: None,
             own_writes: Vec::new(),
+            loads: Vec::new(),
             virtual_rows: self.virtual_rows(&scanned.virtual_tables, &catalog),
             statement: statement.clone(),
         };
@@ -365,6 +384,11 @@ impl<N: Node> Session<N> {
                 }
             }
         }
+        if let State::Open(block) = &self.state {
+            let loads = block.loads.iter();
+            let files = loads.filter_map(|load| Some((load.table().storage_id, load.files()?)));
+            request.loads = files.collect();
+        }
         Ok(request)
     }
 
@@ -376,31 +400,7 @@ impl<N: Node> Session<N> {
     ) -> Result<T, SqlError> {
         let timeout = self.settings.milliseconds("statement_timeout");
         let node = self.node.clone();
-        let mut work = pin!(work);
-        let mut cancelled = pin!(out.cancelled());
-        let mut expired = pin!(async {
-            match timeout {
-                Some(milliseconds) => node.sleep(milliseconds).await,
-                None => std::future::pending().await,
-            }
-        });
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            let cancel = |why: &str| {
-                let message = format!("canceling statement due to {why}");
-                Poll::Ready(Err(SqlError::new(SqlState::QUERY_CANCELED, message)))
-            };
-            if cancelled.as_mut().poll(cx).is_ready() {
-                return cancel("user request");
-            }
-            if expired.as_mut().poll(cx).is_ready() {
-                return cancel("statement timeout");
-            }
-            Poll::Pending
-        })
-        .await
+        interrupted(&*node, timeout, work, out).await
     }
 
     /// Writes rows of a portal, then how it ended.
@@ -689,10 +689,45 @@ impl<N: Node> Session<N> {
         };
         let outcome = self.commit_contents(*block).await;
         self.holds.clear();
+        self.lease = None;
         let ending = if outcome.is_ok() { Ending::Commit } else { Ending::Rollback };
         self.end_settings(ending, out);
         outcome
     }
+}
+
+/// Waits for something that a cancel request or a timeout in milliseconds may end.
+async fn interrupted<N: Node, O: Output, T>(
+    node: &N,
+    timeout: Option<u64>,
+    work: impl Future<Output = T>,
+    out: &O,
+) -> Result<T, SqlError> {
+    let mut work = pin!(work);
+    let mut cancelled = pin!(out.cancelled());
+    let mut expired = pin!(async {
+        match timeout {
+            Some(milliseconds) => node.sleep(milliseconds).await,
+            None => std::future::pending().await,
+        }
+    });
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        let cancel = |why: &str| {
+            let message = format!("canceling statement due to {why}");
+            Poll::Ready(Err(SqlError::new(SqlState::QUERY_CANCELED, message)))
+        };
+        if cancelled.as_mut().poll(cx).is_ready() {
+            return cancel("user request");
+        }
+        if expired.as_mut().poll(cx).is_ready() {
+            return cancel("statement timeout");
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 enum ReadFailure {
@@ -710,7 +745,7 @@ impl From<SqlError> for ReadFailure {
     }
 }
 
-fn unavailable(error: SqlError) -> OltpError {
+pub(crate) fn unavailable(error: SqlError) -> OltpError {
     OltpError::Unavailable { sqlstate: error.sqlstate, message: error.message }
 }
 

@@ -99,8 +99,12 @@ impl SessionFunctions {
         Value::text(name.unwrap_or_default())
     }
 
-    fn constraint_definition(&self, oid: u32) -> Value {
+    fn constraint_definition(&self, oid: u32, pretty: bool) -> Value {
         match self.catalog.constraint(oid) {
+            Some(text) if pretty => {
+                let inner = text.strip_prefix("CHECK ((").and_then(|rest| rest.strip_suffix("))"));
+                Value::text(inner.map_or(text.to_string(), |inner| format!("CHECK ({inner})")))
+            }
             Some(text) => Value::text(text),
             None => Value::Null,
         }
@@ -208,7 +212,8 @@ impl CatalogFunctions for SessionFunctions {
                 Ok(self.index_definition(oid(0), column))
             }
             "pg_get_constraintdef" => {
-                Ok(oid(0).map_or(Value::Null, |oid| self.constraint_definition(oid)))
+                let pretty = matches!(arguments.get(1), Some(Value::Bool(true)));
+                Ok(oid(0).map_or(Value::Null, |oid| self.constraint_definition(oid, pretty)))
             }
             // The expression is kept as text, so there is nothing to decompile.
             "pg_get_expr" => Ok((*arguments.first().unwrap_or(&&Value::Null)).clone()),
@@ -267,11 +272,15 @@ impl CatalogFunctions for SessionFunctions {
     }
 
     fn find_relation(&self, name: &str) -> Option<u32> {
-        self.relation_named(name).map(|relation| relation.oid())
+        let relation = self.relation_named(name).map(|relation| relation.oid());
+        relation.or_else(|| self.catalog.schema_oid(split_name(name).first()?))
     }
 
     fn relation_name(&self, oid: u32) -> Option<Box<str>> {
-        let relation = self.catalog.relation_by_oid(oid)?;
+        let Some(relation) = self.catalog.relation_by_oid(oid) else {
+            let (name, _) = self.catalog.schemas().find(|(_, known)| *known == oid)?;
+            return Some(quote_identifier(name).into());
+        };
         let (namespace, name) = relation.name();
         let name = quote_identifier(name);
         Some(match self.is_visible(oid) {

@@ -10,6 +10,8 @@ pub mod error;
 mod execute;
 mod explain;
 mod functions;
+mod large;
+mod lease;
 pub mod node;
 pub mod output;
 mod planner;

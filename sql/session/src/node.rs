@@ -18,7 +18,7 @@ pub trait Node {
     /// Transactions.
     type Engine: Engine;
     /// Analytics.
-    type Analytics: Analytics;
+    type Analytics: Analytics<Files = <Self::Bulk as BulkLoad>::Files>;
     /// A load in bulk.
     type Bulk: BulkLoad<Scan = Self::Scan>;
     /// The rows of a table on their way to a change of the schema.
@@ -126,6 +126,8 @@ pub trait TableScan {
 pub trait BulkLoad {
     /// Rows of a table.
     type Scan: TableScan;
+    /// Its files, for the transaction's own reads.
+    type Files: Clone;
 
     /// Hands over the next bytes of a COPY; waits while the window is full.
     ///
@@ -162,6 +164,9 @@ pub trait BulkLoad {
     ) -> Result<oltp::Committed, SqlError>
     where
         Self: Sized;
+
+    /// The files of a finished load into a table; nothing for one of entries of an index.
+    fn files(&self) -> Option<Self::Files>;
 
     /// The table that it loads.
     fn table(&self) -> &Arc<TableSchema>;

@@ -40,6 +40,10 @@ pub struct RowChange {
     pub to: TableRows,
     /// Stored positions and what they hold from now on, over the old row.
     values: Vec<(u16, functions::Expr)>,
+    /// Over the old row: those for which it is not true go.
+    keep: Option<functions::Expr>,
+    /// Parameters of the statement.
+    parameters: Vec<Value>,
     /// Conditions over the new row.
     checks: Vec<BoundCheck>,
     /// Stored positions that must not be NULL.
@@ -49,7 +53,7 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    /// The new row; hidden row ids that come with it are left NULL.
+    /// The new row, if the row stays; hidden row ids that come with it are left NULL.
     ///
     /// # Errors
     /// 23502, 23514, or what an expression raises.
@@ -57,10 +61,16 @@ impl RowChange {
         &self,
         mut old: Vec<Value>,
         context: &EvalContext<'_>,
-    ) -> Result<Vec<Value>, SqlError> {
+    ) -> Result<Option<Vec<Value>>, SqlError> {
+        let parameters = &self.parameters;
+        if let Some(keep) = &self.keep
+            && evaluate(keep, &old, parameters, context)? != Value::Bool(true)
+        {
+            return Ok(None);
+        }
         let mut made = Vec::with_capacity(self.values.len());
         for (position, expr) in &self.values {
-            made.push((usize::from(*position), evaluate(expr, &old, &[], context)?));
+            made.push((usize::from(*position), evaluate(expr, &old, parameters, context)?));
         }
         let columns = &self.to.schema.columns;
         for (value, column) in old.iter_mut().zip(columns) {
@@ -74,7 +84,7 @@ impl RowChange {
             old[position] = value;
         }
         self.check(&old, context)?;
-        Ok(old)
+        Ok(Some(old))
     }
 
     fn check(&self, row: &[Value], context: &EvalContext<'_>) -> Result<(), SqlError> {
@@ -86,7 +96,7 @@ impl RowChange {
             return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message));
         }
         for check in &self.checks {
-            if evaluate(&check.condition, row, &[], context)? == Value::Bool(false) {
+            if evaluate(&check.condition, row, &self.parameters, context)? == Value::Bool(false) {
                 let message = format!(
                     "check constraint \"{}\" of relation \"{}\" is violated by some row",
                     check.name, schema.name
@@ -100,7 +110,7 @@ impl RowChange {
 
     /// Whether background cores can evaluate it.
     fn is_portable(&self) -> bool {
-        let values = self.values.iter().map(|(_, expr)| expr);
+        let values = self.values.iter().map(|(_, expr)| expr).chain(&self.keep);
         let mut all = values.chain(self.checks.iter().map(|check| &check.condition));
         all.all(|expr| expr.volatility() != Volatility::Volatile)
     }
@@ -133,8 +143,9 @@ pub(crate) async fn fill<N: Node, O: Output>(
         .collect();
     for work in &outcome.work {
         match work {
-            Work::Rebuild { from, to, values } => {
-                session.rebuild(from, to, values, &outcome.work, out).await?;
+            Work::Rebuild { from, to, values, keep } => {
+                let values = RowValues { values, keep: keep.as_ref(), parameters };
+                session.rebuild((from, to), values, &outcome.work, out).await?;
             }
             Work::FillIndex { table, index } => session.fill_index(table, *index, out).await?,
             // A rebuild has looked at every row.
@@ -239,15 +250,16 @@ impl<N: Node> Session<N> {
     /// A table whose rows move to a new storage.
     async fn rebuild<O: Output>(
         &mut self,
-        from: &Arc<TableSchema>,
-        to: &Arc<TableSchema>,
-        values: &[(u16, functions::Expr)],
+        (from, to): (&Arc<TableSchema>, &Arc<TableSchema>),
+        values: RowValues<'_>,
         work: &[Work],
         out: &mut O,
     ) -> Result<(), SqlError> {
         let mut change = RowChange {
             to: TableRows::new(to, self.node.engine().slices()),
-            values: values.to_vec(),
+            values: values.values.to_vec(),
+            keep: values.keep.cloned(),
+            parameters: values.parameters.to_vec(),
             checks: Vec::new(),
             not_null: BTreeSet::new(),
             surroundings: self.surroundings(),
@@ -273,18 +285,15 @@ impl<N: Node> Session<N> {
     ) -> Result<(), SqlError> {
         let rows = TableRows::new(table, self.node.engine().slices());
         let transaction = self.transaction().await?;
-        if transaction.has_changed(table.storage_id) {
-            return Err(SqlError::not_supported(format!(
-                "CREATE INDEX on table \"{}\", of which the same transaction has changed rows,",
-                table.name
-            )));
-        }
+        assert!(!transaction.has_changed(table.storage_id), "changed rows were written anew");
         // Rows that the transaction has made get their entries when they are written.
         transaction.replan(&rows);
         let (scan, _) = self.scan(table, table, false).await?;
         let change = RowChange {
             to: rows,
             values: Vec::new(),
+            keep: None,
+            parameters: Vec::new(),
             checks: Vec::new(),
             not_null: BTreeSet::new(),
             surroundings: self.surroundings(),
@@ -304,6 +313,8 @@ impl<N: Node> Session<N> {
         let change = RowChange {
             to: TableRows::new(table, self.node.engine().slices()),
             values: Vec::new(),
+            keep: None,
+            parameters: Vec::new(),
             checks: checks.to_vec(),
             not_null: not_null.iter().copied().collect(),
             surroundings: self.surroundings(),
@@ -333,7 +344,7 @@ impl<N: Node> Session<N> {
             };
             let mut changed = Vec::with_capacity(rows.len());
             for row in rows {
-                changed.push(self.changed_row(&change, row).await?);
+                changed.extend(self.changed_row(&change, row).await?);
             }
             filling.add(self, changed).await?;
             if change.is_portable()
@@ -352,7 +363,7 @@ impl<N: Node> Session<N> {
         &self,
         change: &RowChange,
         row: Vec<Value>,
-    ) -> Result<Vec<Value>, SqlError> {
+    ) -> Result<Option<Vec<Value>>, SqlError> {
         loop {
             let attempt = {
                 let session = SessionContext::new(self, &change.surroundings);
@@ -373,6 +384,13 @@ impl<N: Node> Session<N> {
             }
         }
     }
+}
+
+/// What becomes of the columns of a row that is built anew.
+struct RowValues<'a> {
+    values: &'a [(u16, functions::Expr)],
+    keep: Option<&'a functions::Expr>,
+    parameters: &'a [Value],
 }
 
 /// Rows on their way into a table or an index: into the transaction's buffer while they are few.

@@ -26,6 +26,7 @@ use crate::block::{Block, Opener, State};
 use crate::compiled::{Compiled, Source};
 use crate::error::SqlError;
 use crate::functions::{SequenceCache, SessionFunctions};
+use crate::lease::HotRows;
 use crate::node::Node;
 use crate::output::{Format, Formats, Output};
 use crate::planner;
@@ -54,6 +55,12 @@ pub struct Session<N: Node> {
     pub(crate) tried_before: bool,
     /// Writers that changes of the schema hold back until their block ends.
     pub(crate) holds: Vec<<N::Engine as Engine>::Hold>,
+    /// The statement under way has written a table anew.
+    pub(crate) wrote_anew: bool,
+    /// Rows that the open block has taken.
+    pub(crate) lease: Option<<N::Engine as Engine>::Lease>,
+    /// Rows that blocks take before they read them.
+    pub(crate) hot: HotRows,
     pub(crate) functions: RefCell<Option<Arc<SessionFunctions>>>,
     statements: BTreeMap<Box<str>, PreparedStatement>,
     portals: BTreeMap<Box<str>, Portal<N>>,
@@ -115,6 +122,9 @@ impl<N: Node> Session<N> {
             sequences: SequenceCache::default(),
             tried_before: false,
             holds: Vec::new(),
+            wrote_anew: false,
+            lease: None,
+            hot: HotRows::default(),
             functions: RefCell::new(None),
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
@@ -516,6 +526,7 @@ impl<N: Node> Session<N> {
             if let Some(transaction) = block.transaction.take() {
                 self.node.engine().end_snapshot(transaction.snapshot());
             }
+            self.lease = None;
             self.state = State::Failed(opener);
         }
     }
@@ -587,6 +598,7 @@ impl<N: Node> Session<N> {
     /// Gives back what an open block holds.
     pub(crate) async fn roll_back(&mut self) {
         self.holds.clear();
+        self.lease = None;
         if let State::Open(block) = &mut self.state {
             if let Some(transaction) = block.transaction.take() {
                 self.node.engine().end_snapshot(transaction.snapshot());

@@ -1,6 +1,7 @@
 //! INSERT, UPDATE, DELETE: as one turn where that is possible, else in a transaction; and COMMIT.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use functions::evaluate;
 use oltp::modify::{self, Evaluation, FoundRow};
@@ -13,14 +14,15 @@ use oltp::{
 use plan::point_plan::Access;
 use plan::statement::{Deferred, Insert, InsertSource, Statement, Update};
 use types::schema::{Partitioning, make_row_id};
-use types::{SqlState, Value, limits};
+use types::{SqlState, Value};
 
-use crate::analytics::{QueryPart, RowStream};
+use crate::analytics::QueryPart;
 use crate::block::{Block, Opener, State};
 use crate::compiled::Compiled;
 use crate::error::SqlError;
 use crate::execute::STATEMENT_TRIES_MAX;
 use crate::functions::SessionContext;
+use crate::large::Queried;
 use crate::node::{BulkLoad, Node};
 use crate::output::Output;
 use crate::session::Session;
@@ -30,6 +32,8 @@ use crate::settings::Ending;
 const WHOLE_TABLE_TRIES_MAX: u32 = 2;
 /// Rows that one turn of a shard changes, when their keys come in an array.
 const ONE_TURN_ROWS_MAX: usize = 1_024;
+/// How long writers of a table that is written anew wait, once they have come first.
+const HOLD_MAX: Duration = Duration::from_secs(60);
 
 impl<N: Node> Session<N> {
     /// Runs a statement that changes rows.
@@ -59,10 +63,24 @@ impl<N: Node> Session<N> {
             return Ok(changed);
         }
         let tries = if reads_whole(compiled) { WHOLE_TABLE_TRIES_MAX } else { STATEMENT_TRIES_MAX };
+        self.wrote_anew = false;
         for attempt in 1.. {
+            let is_insert = matches!(compiled.bound.statement, Statement::Insert(_));
+            let holds = self.wrote_anew || attempt > 1 && reads_whole(compiled) && !is_insert;
+            if holds {
+                // Others came first: this time they wait until the table is written.
+                let table = compiled.table.as_ref().map(|table| table.schema.storage_id);
+                let tables: Vec<_> = table.into_iter().collect();
+                self.holds.push(self.node.engine().hold_writers(&tables, HOLD_MAX));
+            }
             self.open_block(Opener::Batch, plan::statement::TransactionModes::default());
             let outcome = match self.modify_in_block(compiled, parameters.clone(), out).await {
-                Ok(changed) => self.commit_block(out).await.map(|()| changed),
+                Ok(changed) => {
+                    if holds && let Some(table) = &compiled.table {
+                        self.transaction().await?.claim(table.schema.storage_id);
+                    }
+                    self.commit_block(out).await.map(|()| changed)
+                }
                 Err(error) => {
                     self.roll_back().await;
                     self.state = State::Idle;
@@ -139,7 +157,7 @@ impl<N: Node> Session<N> {
     }
 
     /// The stored rows of INSERT … VALUES: defaults, sequences and hidden row ids filled in.
-    async fn literal_rows(
+    pub(crate) async fn literal_rows(
         &self,
         insert: &Insert,
         table: &TableRows,
@@ -208,20 +226,24 @@ impl<N: Node> Session<N> {
         &mut self,
         compiled: &Arc<Compiled>,
         parameters: Vec<Value>,
-        out: &O,
+        out: &mut O,
     ) -> Result<Changed, SqlError> {
         let table = compiled.table.clone().expect("a statement of rows has its table prepared");
         self.transaction().await?.planned_at(&compiled.bound.tables);
+        if let Statement::Insert(insert) = &compiled.bound.statement
+            && let Some(changed) = self.insert_many(compiled, insert, &parameters, out).await?
+        {
+            return Ok(changed);
+        }
+        if self.has_load(&compiled.bound) {
+            return self.rewrite_loaded(compiled, &parameters, out).await;
+        }
         let surroundings = self.surroundings();
         let source = self.source(compiled, &table, &parameters, &surroundings, out).await?;
-        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
-        let mut transaction = block.transaction.take().expect("made above");
-        let outcome = self
-            .apply_source(compiled, &table, source, &parameters, &surroundings, &mut transaction)
-            .await;
-        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
-        block.transaction = Some(transaction);
-        outcome
+        if let SourceRows::Many(count) = source {
+            return self.rewrite(compiled, &parameters, count, out).await;
+        }
+        self.buffered(compiled, &table, source, &parameters, &surroundings).await
     }
 
     /// What a statement of rows works on: rows to insert, or rows to change.
@@ -240,18 +262,7 @@ impl<N: Node> Session<N> {
                         self.literal_rows(insert, table, parameters).await?,
                     ));
                 }
-                InsertSource::Query { values, .. } => {
-                    let part = QueryPart::Source;
-                    let queried = self.queried(compiled, part, parameters, out).await?;
-                    let mut rows = Vec::with_capacity(queried.len());
-                    for input in queried {
-                        rows.push(
-                            self.evaluated_row(values, &input, parameters, surroundings).await?,
-                        );
-                    }
-                    self.give_row_ids(table, &mut rows).await?;
-                    return Ok(SourceRows::New(rows));
-                }
+                InsertSource::Query { .. } => unreachable!("inserted by the caller"),
             },
             Statement::Update(update) => &update.target.access,
             Statement::Delete(delete) => &delete.target.access,
@@ -267,6 +278,9 @@ impl<N: Node> Session<N> {
                 Ok(SourceRows::Deferrable(addresses))
             }
             targets => {
+                if let Targets::Points(addresses) = &targets {
+                    self.take_hot(table, addresses).await?;
+                }
                 let transaction = self.transaction().await?;
                 match transaction.rows(engine.engine(), table, &targets).await {
                     // A query finds them.
@@ -274,35 +288,42 @@ impl<N: Node> Session<N> {
                     rows => return Ok(SourceRows::Named(rows?)),
                 }
                 let part = QueryPart::Footprint;
-                Ok(SourceRows::Found(self.queried(compiled, part, parameters, out).await?))
+                Ok(match self.queried(compiled, part, parameters, out).await? {
+                    Queried::Few(rows) => SourceRows::Found(rows),
+                    Queried::Many(count) => SourceRows::Many(count),
+                })
             }
         }
     }
 
-    /// All rows of a query of a statement, within what a transaction buffers.
-    pub(crate) async fn queried<O: Output>(
+    /// Rows to insert, given their ids, into the transaction's buffer.
+    pub(crate) async fn insert_rows(
         &mut self,
         compiled: &Arc<Compiled>,
-        part: QueryPart,
+        rows: Vec<Vec<Value>>,
         parameters: &[Value],
-        out: &O,
-    ) -> Result<Vec<Vec<Value>>, SqlError> {
-        let mut stream = self.analyse(compiled, part, parameters.to_vec(), out).await?;
-        let mut rows = Vec::new();
-        while let Some(batch) = self.interruptible(stream.next(), out).await?? {
-            rows.extend(batch);
-            if rows.len() > limits::TRANSACTION_ROWS_BUFFERED_MAX {
-                return Err(SqlError::new(
-                    SqlState::PROGRAM_LIMIT_EXCEEDED,
-                    format!(
-                        "the statement changes more than {} rows",
-                        limits::TRANSACTION_ROWS_BUFFERED_MAX
-                    ),
-                )
-                .with_hint("Load large amounts with COPY, or change rows in parts."));
-            }
-        }
-        Ok(rows)
+    ) -> Result<Changed, SqlError> {
+        let table = compiled.table.clone().expect("a statement of rows has its table prepared");
+        let surroundings = self.surroundings();
+        self.buffered(compiled, &table, SourceRows::New(rows), parameters, &surroundings).await
+    }
+
+    async fn buffered(
+        &mut self,
+        compiled: &Arc<Compiled>,
+        table: &TableRows,
+        source: SourceRows,
+        parameters: &[Value],
+        surroundings: &Surroundings,
+    ) -> Result<Changed, SqlError> {
+        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
+        let mut transaction = block.transaction.take().expect("made above");
+        let outcome = self
+            .apply_source(compiled, table, source, parameters, surroundings, &mut transaction)
+            .await;
+        let State::Open(block) = &mut self.state else { unreachable!("checked by the caller") };
+        block.transaction = Some(transaction);
+        outcome
     }
 
     async fn apply_source(
@@ -333,6 +354,7 @@ impl<N: Node> Session<N> {
                     .defer(compiled, table, addresses, parameters, surroundings, transaction)
                     .await;
             }
+            SourceRows::Many(_) => unreachable!("the table is written anew"),
             SourceRows::Named(rows) => rows.into_iter().map(FoundRow::from).collect(),
             SourceRows::Found(rows) => {
                 let width = table.types.len();
@@ -413,7 +435,15 @@ impl<N: Node> Session<N> {
             if transaction.is_read_only() {
                 Ok(())
             } else {
-                transaction.commit(node.engine()).await.map(drop).map_err(SqlError::from)
+                let (footprint, workload) = transaction.into_commit();
+                let footprint = Arc::new(footprint);
+                let lease = self.lease.as_ref();
+                let submitted = node.engine().submit_holding(lease, footprint.clone(), workload);
+                let outcome = submitted.await;
+                if let Err(OltpError::Aborted(abort)) = &outcome {
+                    self.note_conflict(abort, &footprint);
+                }
+                outcome.map(drop).map_err(SqlError::from)
             }
         } else {
             let (footprint, workload) = transaction.into_commit();
@@ -439,6 +469,8 @@ enum SourceRows {
     Named(Vec<oltp::transaction::OwnRow>),
     /// Rows to change, as an analytic query found them: stored columns, then further ones.
     Found(Vec<Vec<Value>>),
+    /// So many rows to change; more than a transaction buffers.
+    Many(u64),
 }
 
 /// Whether a statement is one transaction of rows known by key.

@@ -101,6 +101,11 @@ impl Server {
         postgres::Client::connect(&settings, postgres::NoTls).expect("the node takes connections")
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// The URL for `ringfence load` and `scan`.
     pub fn url(&self) -> String {
         format!("postgresql://ringfence@{}/ringfence", self.address)

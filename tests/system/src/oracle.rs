@@ -37,6 +37,11 @@ impl Oracle {
         Some(Oracle { directory, port })
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A client of it.
     ///
     /// # Panics

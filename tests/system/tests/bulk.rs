@@ -193,3 +193,76 @@ fn kill_nine_during_a_load_leaves_nothing_of_it() {
         }
     }
 }
+
+#[test]
+fn statements_that_change_more_rows_than_a_transaction_buffers() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for shards in [1u16, 2] {
+        let path = directory.path().join(shards.to_string());
+        let server = Server::start(&path, shards, &[]);
+        let mut client = server.connect();
+        let mut run = |statement: &str| client.execute(statement, &[]).expect(statement);
+        run("CREATE TABLE big (id int PRIMARY KEY, x bigint NOT NULL CHECK (x >= 0), s text)");
+        run("CREATE INDEX big_x ON big (x)");
+        let many = 200_000;
+        let filled =
+            run("INSERT INTO big SELECT g, 0, 'row ' || g FROM generate_series(1, 200000) g");
+        assert_eq!(filled, many);
+        assert_eq!(run("UPDATE big SET x = x + 1"), many);
+        assert_eq!(run("UPDATE big SET x = x + id WHERE id % 2 = 0"), many / 2);
+        assert_eq!(run("DELETE FROM big WHERE id > 100000"), many / 2);
+        assert_eq!(run("UPDATE big SET x = x + 1 WHERE id = 7"), 1);
+        let checked =
+            client.execute("UPDATE big SET x = x - 2", &[]).expect_err("x stays positive");
+        assert_eq!(state(&checked), SqlState::CHECK_VIOLATION);
+        let sums = "SELECT count(*), sum(x)::bigint, count(DISTINCT id) FROM big";
+        let row = client.query_one(sums, &[]).expect("sums");
+        let even: i64 = (1..=50_000i64).map(|half| half * 2).sum();
+        let expected = (100_000i64, 100_000 + even + 1, 100_000i64);
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), expected);
+        let row = client.query_one("SELECT s FROM big WHERE x = 99999", &[]).expect("by index");
+        assert_eq!(row.get::<_, &str>(0), "row 99998");
+        assert_eq!(client.execute("DELETE FROM big", &[]).expect("emptied"), 100_000);
+        assert_eq!(count(&mut client, "big").0, 0);
+        assert!(server.stop());
+    }
+}
+
+#[test]
+fn a_transaction_sees_and_changes_what_it_has_loaded() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(directory.path(), 2, &[]);
+    let mut client = server.connect();
+    client
+        .batch_execute(
+            "CREATE TABLE t (id int PRIMARY KEY, kind int, filler text); INSERT INTO t VALUES (-1, 0, 'old'), (-2, 0, 'old')",
+        )
+        .expect("made");
+    client.batch_execute("BEGIN; INSERT INTO t VALUES (-3, 0, 'own')").expect("begun");
+    assert_eq!(
+        copy(&mut client, "COPY t FROM STDIN", &text(0..ROWS)).expect("loaded"),
+        ROWS as u64
+    );
+    let all = i64::from(ROWS) + 3;
+    assert_eq!(count(&mut client, "t").0, all);
+    let row = client.query_one("SELECT filler FROM t WHERE id = 77777", &[]).expect("by key");
+    assert_eq!(row.get::<_, &str>(0), "filler of row 77777");
+    client.batch_execute("INSERT INTO t VALUES (-4, 0, 'later')").expect("inserted");
+    assert_eq!(client.execute("UPDATE t SET kind = 9 WHERE id < 0", &[]).expect("updated"), 4);
+    assert_eq!(client.execute("DELETE FROM t WHERE kind = 3", &[]).expect("deleted"), 17_143);
+    client.batch_execute("CREATE INDEX t_kind ON t (kind)").expect("an index is made");
+    assert_eq!(count(&mut client, "t").0, all + 1 - 17_143);
+    assert_eq!(count(&mut server.connect(), "t").0, 2, "nobody else sees it");
+    client.batch_execute("COMMIT").expect("committed");
+    assert_eq!(count(&mut server.connect(), "t").0, all + 1 - 17_143);
+    let row = client.query_one("SELECT count(*) FROM t WHERE kind = 9", &[]).expect("by index");
+    assert_eq!(row.get::<_, i64>(0), 4);
+    client
+        .batch_execute(
+            "BEGIN; UPDATE t SET kind = 10 WHERE id = -1; CREATE INDEX t_filler ON t (filler); COMMIT",
+        )
+        .expect("an index of a table that the block has changed");
+    let row = client.query_one("SELECT kind FROM t WHERE filler = 'old' AND id = -1", &[]);
+    assert_eq!(row.expect("by index").get::<_, i32>(0), 10);
+    assert!(server.stop());
+}

@@ -6,6 +6,7 @@
 mod answer;
 mod form;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use olap::{
@@ -20,11 +21,15 @@ use session::analytics::{
     Analytics, AnalyticsRequest, EncodedRows, OwnWrites, RowEncoding, query_of,
 };
 use shard::ShardClient;
-use snapshot::{FrozenRows, ReadAt, Snapshot, SnapshotError, SnapshotSource, TableSnapshot};
+use snapshot::{
+    FrozenRows, Part, PinnedFile, ReadAt, Snapshot, SnapshotError, SnapshotPin, SnapshotSource,
+    TableSnapshot,
+};
 use sstable::{RowContent, RowVersion, SortedRun};
+use storage::sealed::SealedFiles;
 use types::row::encode_row;
 use types::token::SliceCount;
-use types::{ByteCount, SqlState, TableSchema, Timestamp, Value, ValueError};
+use types::{ByteCount, ShardId, SqlState, TableSchema, Timestamp, Value, ValueError};
 
 use crate::node::state::NodeState;
 use answer::Answer;
@@ -72,7 +77,10 @@ impl CoreAnalytics {
     }
 
     /// Pins the tables of a query at one timestamp.
-    async fn snapshot(&self, request: &AnalyticsRequest) -> Result<Snapshot, SqlError> {
+    async fn snapshot(
+        &self,
+        request: &AnalyticsRequest<SealedFiles>,
+    ) -> Result<Snapshot, SqlError> {
         let committed: Vec<Arc<TableSchema>> =
             request.tables.iter().filter_map(|(_, committed)| committed.clone()).collect();
         let at = match request.at {
@@ -104,9 +112,41 @@ impl CoreAnalytics {
                 }),
             }
         }
+        for (storage, files) in &request.loads {
+            let mut tables = snapshot.tables.iter_mut();
+            if let Some(table) = tables.find(|table| table.schema.storage_id == *storage) {
+                self.add_load(table, files, snapshot.timestamp);
+            }
+        }
         Ok(snapshot)
     }
+
+    /// Adds what the asking transaction has loaded in bulk, as a part of its own for each shard.
+    fn add_load(&self, table: &mut TableSnapshot, files: &SealedFiles, at: Timestamp) {
+        let mut parts: BTreeMap<ShardId, Vec<PinnedFile>> = BTreeMap::new();
+        for (shard, piece) in files.pieces_at(at) {
+            parts.entry(shard).or_default().push(self.client.pinned_file(&piece));
+        }
+        for (shard, mut pinned) in parts {
+            match table.parts.iter_mut().find(|part| part.shard == shard) {
+                Some(part) => part.files.append(&mut pinned),
+                None => table.parts.push(Part {
+                    shard,
+                    slices: self.client.slices_of(shard),
+                    files: pinned,
+                    frozen: Vec::new(),
+                    pin: Arc::new(Loaded(files.clone())),
+                }),
+            }
+        }
+    }
 }
+
+/// Keeps the files of a load from being deleted while they are read.
+#[derive(Debug)]
+struct Loaded(#[expect(dead_code, reason = "it is held, not read")] SealedFiles);
+
+impl SnapshotPin for Loaded {}
 
 fn of_snapshot(error: &SnapshotError) -> SqlError {
     match error {
@@ -198,7 +238,7 @@ impl CoreAnalytics {
     /// Takes the snapshot and starts the query; its rows take a form on the query's own threads.
     async fn start<F: Form>(
         &self,
-        request: AnalyticsRequest,
+        request: AnalyticsRequest<SealedFiles>,
         form: F,
     ) -> Result<Answer<F::Rows>, SqlError> {
         let clock = std::time::Instant::now();
@@ -234,14 +274,15 @@ impl CoreAnalytics {
 impl Analytics for CoreAnalytics {
     type Values = Answer<Vec<Vec<Value>>>;
     type Encoded = Answer<EncodedRows>;
+    type Files = SealedFiles;
 
-    async fn run(&self, request: AnalyticsRequest) -> Result<Self::Values, SqlError> {
+    async fn run(&self, request: AnalyticsRequest<SealedFiles>) -> Result<Self::Values, SqlError> {
         self.start(request, OwnedValues).await
     }
 
     async fn run_encoded(
         &self,
-        request: AnalyticsRequest,
+        request: AnalyticsRequest<SealedFiles>,
         encoding: RowEncoding,
     ) -> Result<Self::Encoded, SqlError> {
         self.start(request, WireRows::new(encoding)).await

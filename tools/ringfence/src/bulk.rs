@@ -24,7 +24,7 @@ use accord::{Abort, Access, Footprint, Outcome, View, Workload};
 use oltp::{Committed, OltpError};
 use platform::{Background, JobClass, JobError, JobHandle, run_job};
 use session::SqlError;
-use session::node::{BulkLoad, BulkRequest};
+use session::node::{BulkLoad, BulkRequest, Loaded};
 use session::rebuild::RowChange;
 use shard::{Hold, ShardClient, ShardError};
 use storage::sealed::SealedFiles;
@@ -36,7 +36,7 @@ use crate::node::core::CoreNode;
 use builder::{Builder, Input, Need};
 pub use scan::CoreScan;
 
-/// Loads of a node that may be under way at one time.
+/// Loads of a node that may be built at one time.
 const LOADS_MAX: usize = 8;
 /// Bytes of COPY input that a job is given.
 const PIECE_BYTES: usize = MIB as usize;
@@ -80,7 +80,8 @@ pub struct CoreBulk {
     running: Option<JobHandle<Step>>,
     gathered: Vec<u8>,
     finished: Option<Finished>,
-    _counted: Counted,
+    /// While it is being built.
+    counted: Option<Counted>,
 }
 
 /// What a finished load has.
@@ -150,7 +151,7 @@ impl CoreBulk {
             running: None,
             gathered: Vec::new(),
             finished: None,
-            _counted: counted,
+            counted: Some(counted),
         })
     }
 
@@ -225,6 +226,7 @@ impl CoreBulk {
 
 impl BulkLoad for CoreBulk {
     type Scan = CoreScan;
+    type Files = SealedFiles;
 
     async fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SqlError> {
         if self.gathered.is_empty() {
@@ -272,6 +274,7 @@ impl BulkLoad for CoreBulk {
             Some(_) => {}
         }
         self.finished = Some(Finished { files, checked });
+        self.counted = None;
         Ok(count)
     }
 
@@ -307,6 +310,12 @@ impl BulkLoad for CoreBulk {
         ))
     }
 
+    fn files(&self) -> Option<SealedFiles> {
+        let finished = self.finished.as_ref()?;
+        let table = self.request.table.storage_id;
+        (self.request.loaded == Loaded::Rows).then(|| finished.files.of_table(table))
+    }
+
     fn table(&self) -> &Arc<TableSchema> {
         &self.request.table
     }
@@ -333,7 +342,6 @@ struct BulkCommit {
     files: SealedFiles,
     watched: Vec<Watched>,
     first_range: usize,
-    _counted: Vec<Counted>,
 }
 
 impl BulkCommit {
@@ -350,7 +358,6 @@ impl BulkCommit {
         let mut files = SealedFiles::default();
         let mut together: Vec<(BulkRequest, SealedFiles, usize)> = Vec::new();
         let mut watched = Vec::new();
-        let mut counted = Vec::new();
         for load in loads {
             let Some(finished) = load.finished else {
                 return Err(SqlError::new(SqlState::INTERNAL_ERROR, "a load has not ended"));
@@ -379,7 +386,6 @@ impl BulkCommit {
                 }
                 None => together.push((load.request.clone(), finished.files, 1)),
             }
-            counted.push(load._counted);
         }
         Ok(BulkCommit {
             client,
@@ -390,7 +396,6 @@ impl BulkCommit {
             files,
             watched,
             first_range,
-            _counted: counted,
         })
     }
 

@@ -70,7 +70,8 @@ pub(super) fn type_by_name(name: &str) -> Option<SqlType> {
         "oid" => SqlType::Oid,
         "name" => SqlType::Name,
         "char" => SqlType::Char,
-        "regclass" => SqlType::Regclass,
+        // A schema is named as a relation is: no id is both.
+        "regclass" | "regnamespace" => SqlType::Regclass,
         "regtype" => SqlType::Regtype,
         "regproc" => SqlType::Regproc,
         "int2vector" | "_int2" => SqlType::Int2Array,

@@ -15,6 +15,7 @@ struct Alteration {
     /// Rows must move to a new storage.
     rebuild: bool,
     values: Vec<(u16, Expr)>,
+    keep: Option<Expr>,
     checks: Vec<BoundCheck>,
     not_null: Vec<u16>,
 }
@@ -33,13 +34,14 @@ pub(super) fn alter_table(
         table: next_version(table),
         rebuild: false,
         values: Vec::new(),
+        keep: None,
         checks: Vec::new(),
         not_null: Vec::new(),
     };
     for action in actions {
         apply(action, &mut altered, catalog, ids, outcome);
     }
-    let Alteration { table: mut next, rebuild, values, checks, not_null } = altered;
+    let Alteration { table: mut next, rebuild, values, keep, checks, not_null } = altered;
     if rebuild {
         new_storage(&mut next, ids);
     }
@@ -47,7 +49,7 @@ pub(super) fn alter_table(
     outcome.changes.push(CatalogChange::PutTable(next.clone()));
     if rebuild {
         let from = table.clone();
-        outcome.work.push(Work::Rebuild { from, to: next.clone(), values });
+        outcome.work.push(Work::Rebuild { from, to: next.clone(), values, keep });
     }
     if !checks.is_empty() || !not_null.is_empty() {
         outcome.work.push(Work::Validate { table: next, checks, not_null });
@@ -88,6 +90,13 @@ fn apply(
             table.primary_key = None;
             table.key = alloc::vec![key];
             table.partitioning = Partitioning::RowId;
+            altered.rebuild = true;
+        }
+        AlterAction::Rewrite { values, keep, checks, not_null } => {
+            altered.values.extend(values.iter().cloned());
+            altered.keep.clone_from(keep);
+            altered.checks.extend(checks.iter().cloned());
+            altered.not_null.extend(not_null);
             altered.rebuild = true;
         }
         AlterAction::SetType { position, column_type, value, checks } => {

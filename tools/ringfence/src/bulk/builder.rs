@@ -229,9 +229,7 @@ impl Builder {
         let keep = self.request.loaded != Loaded::Nothing;
         let more = scan.visit(SCANNED_AT_ONCE, |row| {
             let row = change.apply(row, &context)?;
-            if keep {
-                waiting.push_back(row);
-            }
+            waiting.extend(row.filter(|_| keep));
             Ok(())
         })?;
         if more {
