@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::TaskContext;
@@ -26,6 +28,7 @@ use datafusion::physical_optimizer::limited_distinct_aggregation::LimitedDistinc
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
 use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::SessionConfig;
 use types::{ByteCount, MIB};
@@ -73,8 +76,39 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(LimitPushdown::new()),
         Arc::new(ProjectionPushdown::new()),
         Arc::new(EnsureCooperative::new()),
+        Arc::new(CooperativeJoins),
         Arc::new(SanityCheckPlan::new()),
     ]
+}
+
+/// Joins give way too: one batch of input may become any number of batches, between which nothing else would see a cancel.
+#[derive(Debug)]
+struct CooperativeJoins;
+
+impl PhysicalOptimizerRule for CooperativeJoins {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let wrap = |node: Arc<dyn ExecutionPlan>| {
+            let is_join = node.name().ends_with("JoinExec");
+            Ok(if is_join {
+                Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+            } else {
+                Transformed::no(node)
+            })
+        };
+        plan.transform_up(wrap).data()
+    }
+
+    fn name(&self) -> &str {
+        "cooperative_joins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
 }
 
 impl Engine {

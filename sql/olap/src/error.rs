@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
-use types::{SqlState, ValueError};
+use types::{SqlState, SstableId, ValueError};
 
 /// What the caller does about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,10 @@ pub enum AnalyticsError {
     #[error("canceling statement due to user request")]
     Cancelled,
     /// A file of the snapshot could not be read.
-    #[error("a table file could not be read")]
+    #[error("{} could not be read", named(*file))]
     Read {
+        /// Which, once known.
+        file: Option<SstableId>,
         /// SQLSTATE by its kind.
         sqlstate: SqlState,
         /// What the file layer says.
@@ -66,6 +68,9 @@ pub enum AnalyticsError {
         /// What the system says.
         source: Arc<io::Error>,
     },
+    /// The client took no rows while other queries waited for this one's place.
+    #[error("canceling statement because its client took no rows while other queries waited")]
+    Stalled,
     /// The threads could not be started.
     #[error("analytics threads could not be started")]
     Threads {
@@ -85,6 +90,25 @@ pub enum AnalyticsError {
     },
 }
 
+fn named(file: Option<SstableId>) -> String {
+    file.map_or_else(|| "a table file".to_owned(), |file| format!("file table-{}.sst", file.0))
+}
+
+/// Whether the system said that there is no space; layers below wrap its error more than once.
+fn is_disk_full(error: &io::Error) -> bool {
+    let full = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    };
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<io::Error>().is_some_and(full) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    full(error)
+}
+
 impl AnalyticsError {
     /// What the caller does about it.
     pub fn kind(&self) -> ErrorKind {
@@ -94,7 +118,7 @@ impl AnalyticsError {
             AnalyticsError::OutOfMemory { .. } | AnalyticsError::TooManyQueries { .. } => {
                 ErrorKind::Resources
             }
-            AnalyticsError::Cancelled => ErrorKind::Cancelled,
+            AnalyticsError::Cancelled | AnalyticsError::Stalled => ErrorKind::Cancelled,
             AnalyticsError::Read { .. }
             | AnalyticsError::Write { .. }
             | AnalyticsError::Threads { .. }
@@ -110,11 +134,9 @@ impl AnalyticsError {
             AnalyticsError::NotSupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
             AnalyticsError::OutOfMemory { .. } => SqlState::OUT_OF_MEMORY,
             AnalyticsError::TooManyQueries { .. } => SqlState::INSUFFICIENT_RESOURCES,
-            AnalyticsError::Cancelled => SqlState::QUERY_CANCELED,
+            AnalyticsError::Cancelled | AnalyticsError::Stalled => SqlState::QUERY_CANCELED,
             AnalyticsError::Read { sqlstate, .. } => *sqlstate,
-            AnalyticsError::Write { source } if source.kind() == io::ErrorKind::StorageFull => {
-                SqlState::DISK_FULL
-            }
+            AnalyticsError::Write { source } if is_disk_full(source) => SqlState::DISK_FULL,
             AnalyticsError::Write { .. } => SqlState::IO_ERROR,
             AnalyticsError::Threads { .. }
             | AnalyticsError::Panicked
@@ -173,6 +195,11 @@ impl AnalyticsError {
             },
             DataFusionError::ResourcesExhausted(reason) => {
                 AnalyticsError::OutOfMemory { reason: reason.clone() }
+            }
+            DataFusionError::IoError(inner) => {
+                let kind =
+                    if is_disk_full(inner) { io::ErrorKind::StorageFull } else { inner.kind() };
+                AnalyticsError::Write { source: Arc::new(io::Error::new(kind, inner.to_string())) }
             }
             _ => AnalyticsError::engine(error.to_string()),
         }

@@ -1,9 +1,24 @@
 //! What expressions may know while they run on several threads: an owned form of [`functions::EvalContext`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use functions::{CatalogFunctions, EvalContext, VolatileSource};
 use types::{TextSettings, Value};
+
+/// Whether a query has been asked to stop. Expressions look at it: a join that compares rows and finds none that fit is nowhere else to be stopped.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// The surroundings of a statement, owned and shared by all threads of its query.
 #[derive(Clone)]
@@ -24,6 +39,8 @@ pub struct StatementContext {
     pub volatile: Arc<dyn VolatileSource + Send + Sync>,
     /// Values of the statement's parameters, of the types it was planned with.
     pub parameters: Arc<[Value]>,
+    /// Set by [`crate::Analytics`].
+    pub stop: StopFlag,
 }
 
 impl StatementContext {

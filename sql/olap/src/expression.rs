@@ -200,6 +200,9 @@ impl Program {
         columns: &[ArrayRef],
         row_count: usize,
     ) -> Result<ArrayRef, AnalyticsError> {
+        if self.context.stop.is_asked() {
+            return Err(AnalyticsError::Cancelled);
+        }
         run::evaluate(self, columns, row_count)
     }
 }

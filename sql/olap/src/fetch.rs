@@ -61,13 +61,28 @@ fn file_error(error: SstableError) -> AnalyticsError {
         ErrorKind::UnknownFormat => SqlState::FEATURE_NOT_SUPPORTED,
         ErrorKind::Row | ErrorKind::Request => SqlState::INTERNAL_ERROR,
     };
-    AnalyticsError::Read { sqlstate, source: Arc::new(error) }
+    AnalyticsError::Read { file: None, sqlstate, source: Arc::new(error) }
 }
 
 fn block_error(error: BlockError) -> AnalyticsError {
     match error {
         BlockError::Cancelled => AnalyticsError::Cancelled,
-        device => AnalyticsError::Read { sqlstate: SqlState::IO_ERROR, source: Arc::new(device) },
+        device => AnalyticsError::Read {
+            file: None,
+            sqlstate: SqlState::IO_ERROR,
+            source: Arc::new(device),
+        },
+    }
+}
+
+/// Says which file an error is about.
+fn in_file(pinned: &PinnedFile) -> impl Fn(AnalyticsError) -> AnalyticsError {
+    let id = pinned.sstable_id;
+    move |mut error| {
+        if let AnalyticsError::Read { file, .. } = &mut error {
+            file.get_or_insert(id);
+        }
+        error
     }
 }
 
@@ -99,29 +114,38 @@ impl Reading {
     pub(crate) fn read(&self, unit: &Unit) -> Result<Vec<RecordBatch>, AnalyticsError> {
         match unit {
             Unit::Alone { file, request, plan } => {
-                Counters::add(&self.counters.rows_read, plan.row_count);
-                Counters::add(&self.counters.pages_read, plan.pages.len());
-                let metadata = &file.metadata;
-                let visibility = metadata.visibility_columns(request, plan);
-                let mut columns = self.first_columns(file);
-                columns.retain(|column| !visibility.contains(column));
-                let chunks =
-                    self.fetch(file, plan.group, &plan.pages, visibility.clone(), columns)?;
-                let selection = if visibility.is_empty() {
-                    let nothing = Fetch::new(metadata, &[], &[], Joining::SCAN);
-                    let fetched = nothing.with(std::iter::empty()).map_err(file_error)?;
-                    metadata.visible_rows(request, plan, &fetched, PageCheck::Verify)
-                } else {
-                    let (fetched, check) = chunks.of(visibility[0])?;
-                    metadata.visible_rows(request, plan, &fetched, check)
-                };
-                let selection = selection.map_err(file_error)?;
-                let group = plan.group;
-                let origin = Origin::Pages { file, group, pages: &plan.pages, chunks };
-                Ok(self.rows(&origin, selection)?.into_iter().collect())
+                self.alone(file, request, plan).map_err(in_file(file))
             }
             Unit::Merged { positions, files, runs } => self.merge(positions, files, runs),
         }
+    }
+
+    /// The rows of a row group that stands alone.
+    fn alone(
+        &self,
+        file: &PinnedFile,
+        request: &ScanRequest,
+        plan: &sstable::GroupPlan,
+    ) -> Result<Vec<RecordBatch>, AnalyticsError> {
+        Counters::add(&self.counters.rows_read, plan.row_count);
+        Counters::add(&self.counters.pages_read, plan.pages.len());
+        let metadata = &file.metadata;
+        let visibility = metadata.visibility_columns(request, plan);
+        let mut columns = self.first_columns(file);
+        columns.retain(|column| !visibility.contains(column));
+        let chunks = self.fetch(file, plan.group, &plan.pages, visibility.clone(), columns)?;
+        let selection = if visibility.is_empty() {
+            let nothing = Fetch::new(metadata, &[], &[], Joining::SCAN);
+            let fetched = nothing.with(std::iter::empty()).map_err(file_error)?;
+            metadata.visible_rows(request, plan, &fetched, PageCheck::Verify)
+        } else {
+            let (fetched, check) = chunks.of(visibility[0])?;
+            metadata.visible_rows(request, plan, &fetched, check)
+        };
+        let selection = selection.map_err(file_error)?;
+        let group = plan.group;
+        let origin = Origin::Pages { file, group, pages: &plan.pages, chunks };
+        Ok(self.rows(&origin, selection)?.into_iter().collect())
     }
 
     /// What is needed of a file before conditions have chosen rows.
@@ -245,11 +269,13 @@ impl Reading {
                 let mut columns = self.first_columns(file);
                 columns.retain(|column| !keys.contains(column));
                 let first = keys.first().copied();
-                let chunks = self.fetch(file, group.group, &group.pages, keys, columns)?;
+                let named = in_file(file);
+                let chunks =
+                    self.fetch(file, group.group, &group.pages, keys, columns).map_err(&named)?;
                 let first = first.expect("a merge reads keys");
-                let (fetched, check) = chunks.of(first)?;
-                let run =
-                    file.metadata.merge_run(request, group, &fetched, check).map_err(file_error)?;
+                let (fetched, check) = chunks.of(first).map_err(&named)?;
+                let run = file.metadata.merge_run(request, group, &fetched, check);
+                let run = run.map_err(file_error).map_err(&named)?;
                 inputs.push(run);
                 let pages = &group.pages;
                 origins.push(Origin::Pages { file, group: group.group, pages, chunks });
@@ -406,8 +432,9 @@ impl Reading {
             return Ok(ColumnVector::repeated(spec.sql_type, &spec.missing, selection.len()));
         }
         let column = FileColumn::Stored(position);
-        let (fetched, check) = chunks.of(column)?;
-        metadata.decode_selected(pages, column, selection, &fetched, check).map_err(file_error)
+        let (fetched, check) = chunks.of(column).map_err(in_file(file))?;
+        let decoded = metadata.decode_selected(pages, column, selection, &fetched, check);
+        decoded.map_err(file_error).map_err(in_file(file))
     }
 
     fn type_of(&self, position: u16) -> SqlType {

@@ -37,7 +37,7 @@ mod worker_pool;
 pub use budget::QueryBudget;
 pub use column_cache::ColumnCache;
 pub use error::{AnalyticsError, ErrorKind};
-pub use evaluation::StatementContext;
+pub use evaluation::{StatementContext, StopFlag};
 pub use export::{ExportFormat, FileExport};
 pub use query::{Analytics, QueryRequest, RunningQuery, VirtualTables};
 pub use result::{BatchReader, Cell, ResultBatch, ResultSink, SinkError};

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::execution::memory_pool::MemoryPool;
@@ -19,10 +18,10 @@ use crate::budget::{QueryBudget, QueryPool, runtime_environment};
 use crate::column_cache::ColumnCache;
 use crate::engine::{Engine, Joins, hashes_joins, lines};
 use crate::error::AnalyticsError;
-use crate::evaluation::StatementContext;
+use crate::evaluation::{StatementContext, StopFlag};
 use crate::result::{ResultBatch, ResultSink, SinkError};
 use crate::statistics::{Counters, Progress, QueryStatistics};
-use crate::worker_pool::{WorkerPool, WorkerPoolOptions};
+use crate::worker_pool::{Demand, WorkerPool, WorkerPoolOptions};
 
 /// The analytics of one node.
 #[derive(Debug)]
@@ -72,19 +71,19 @@ pub struct RunningQuery {
 
 #[derive(Debug, Default)]
 struct Stop {
-    asked: AtomicBool,
+    flag: StopFlag,
     woken: Notify,
 }
 
 impl Stop {
     fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
+        self.flag.ask();
         self.woken.notify_one();
     }
 
     async fn wait(&self) {
         // A notification that came before is kept, so none is missed.
-        while !self.asked.load(Ordering::Acquire) {
+        while !self.flag.is_asked() {
             self.woken.notified().await;
         }
     }
@@ -134,12 +133,15 @@ impl Analytics {
         let place = self.pool.enter()?;
         let counters = Arc::new(Counters::default());
         let stop = Arc::new(Stop::default());
+        let mut request = request;
+        request.context.stop = stop.flag.clone();
         let query = Execution {
             request,
             counters: counters.clone(),
             cache: self.cache.clone(),
             budget: self.budget.clone(),
             threads: self.pool.threads(),
+            demand: self.pool.demand(),
         };
         let stopped = stop.clone();
         self.pool.spawn(async move {
@@ -158,6 +160,8 @@ impl Analytics {
                     done = work => done.unwrap_or(Err(AnalyticsError::Panicked)),
                 }
             };
+            // The end needs room as rows do; a thread that waited for it would be lost to every other query. Nobody reading is no reason not to finish.
+            let _closed = poll_fn(|cx| sink.poll_ready(cx)).await;
             sink.finish(outcome);
         });
         Ok(RunningQuery { stop, progress: Progress { counters } })
@@ -178,6 +182,7 @@ impl Analytics {
             cache: self.cache.clone(),
             budget: self.budget.clone(),
             threads: self.pool.threads(),
+            demand: self.pool.demand(),
         };
         self.pool.spawn(async move {
             let work = AssertUnwindSafe(query.explain()).catch_unwind();
@@ -198,7 +203,13 @@ struct Execution {
     cache: Arc<ColumnCache>,
     budget: QueryBudget,
     threads: usize,
+    demand: Demand,
 }
+
+/// How long a client may take nothing before its query's place is given to one that waits.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// How often a query whose client takes nothing looks whether others wait.
+const STALLED_TICK: Duration = Duration::from_millis(250);
 
 /// Whether rows have left already.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -290,13 +301,28 @@ impl Execution {
             if batch.num_rows() == 0 {
                 continue;
             }
-            poll_fn(|cx| sink.poll_ready(cx)).await.map_err(stopped)?;
+            self.wait_for_client(sink).await?;
             Counters::add(&self.counters.rows_returned, batch.num_rows());
             *sent = Sent::Rows;
             let batch = ResultBatch { batch, columns: columns.clone() };
             sink.send(batch).map_err(stopped)?;
         }
-        poll_fn(|cx| sink.poll_ready(cx)).await.map_err(stopped)
+        self.wait_for_client(sink).await
+    }
+
+    /// Waits until the client takes rows.
+    async fn wait_for_client(&self, sink: &mut dyn ResultSink) -> Result<(), AnalyticsError> {
+        let begun = Instant::now();
+        loop {
+            let ready = poll_fn(|cx| sink.poll_ready(cx));
+            match tokio::time::timeout(STALLED_TICK, ready).await {
+                Ok(ready) => return ready.map_err(stopped),
+                Err(_) if begun.elapsed() >= STALLED_AFTER && self.demand.claim() => {
+                    return Err(AnalyticsError::Stalled);
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     async fn explain(self) -> Result<Vec<String>, AnalyticsError> {

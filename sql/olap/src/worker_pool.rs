@@ -1,11 +1,13 @@
 //! The threads that analytics runs on: one tokio runtime, fenced here, whose threads start with a hook of the caller (pinning, SCHED_IDLE).
 //!
 //! At most `queries_max` queries run at once, so that the memory of each is known before it starts; at most `queued_max` wait in order, and one more is
-//! refused at once (53000). Dropping a query's handle, or its `cancel`, stops it at its next batch; the runtime is told to yield between batches.
+//! refused at once (53000). A query whose client takes no rows for a while gives up its place if others wait (57014), so that idle clients cannot hold all.
+//! Dropping a query's handle, or its `cancel`, stops it at its next batch; the runtime is told to yield between batches.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +20,9 @@ pub type ThreadStart = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// Blocking threads beside the workers: spilled runs are read back on them.
 const SPILL_READ_THREADS_MAX: usize = 2;
+
+/// Stack of a thread. The engine below walks plans and expressions by recursion; what the parser lets through must fit. Only what is used takes memory.
+const STACK_BYTES: usize = 32 << 20;
 
 /// How many threads and queries.
 #[derive(Clone)]
@@ -42,6 +47,32 @@ impl std::fmt::Debug for WorkerPoolOptions {
     }
 }
 
+/// Least time between two queries that give up their place because their clients take nothing.
+const EVICTIONS_APART: Duration = Duration::from_secs(1);
+
+/// Says whether a query whose client takes no rows should give up its place: one that waits can have it, and no other was just given up.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    queued: Arc<AtomicUsize>,
+    last: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Demand {
+    /// Claims the next eviction.
+    pub(crate) fn claim(&self) -> bool {
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if last.is_some_and(|last| now - last < EVICTIONS_APART) {
+            return false;
+        }
+        *last = Some(now);
+        true
+    }
+}
+
 /// The threads.
 #[derive(Debug)]
 pub struct WorkerPool {
@@ -49,6 +80,7 @@ pub struct WorkerPool {
     runtime: Option<Runtime>,
     running: Arc<Semaphore>,
     queued: Arc<AtomicUsize>,
+    demand: Demand,
     queued_max: usize,
     threads: usize,
 }
@@ -70,14 +102,18 @@ impl WorkerPool {
             .worker_threads(options.threads)
             .max_blocking_threads(SPILL_READ_THREADS_MAX)
             .thread_name("analytics")
+            .thread_stack_size(STACK_BYTES)
             .on_thread_start(move || hook(next.fetch_add(1, Ordering::Relaxed)))
             .enable_time()
             .build()
             .map_err(|source| AnalyticsError::Threads { source: Arc::new(source) })?;
+        let queued = Arc::new(AtomicUsize::new(0));
+        let demand = Demand { queued: queued.clone(), last: Arc::default() };
         Ok(WorkerPool {
             runtime: Some(runtime),
             running: Arc::new(Semaphore::new(options.queries_max)),
-            queued: Arc::new(AtomicUsize::new(0)),
+            queued,
+            demand,
             queued_max: options.queued_max,
             threads: options.threads,
         })
@@ -86,6 +122,11 @@ impl WorkerPool {
     /// Worker threads.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Whether others want the place of a query that does not move.
+    pub(crate) fn demand(&self) -> Demand {
+        self.demand.clone()
     }
 
     /// Takes a place in the queue, or refuses.

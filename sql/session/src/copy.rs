@@ -236,6 +236,12 @@ fn read_field(
                 format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
             )
         })?;
+        if text.contains('\0') {
+            return Err(SqlError::new(
+                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+            ));
+        }
         text_format::parse_text(text, sql_type, &context.settings)?
     };
     if column_type.modifier < 0 {

@@ -399,8 +399,35 @@ impl<N: Node> Session<N> {
         out: &O,
     ) -> Result<T, SqlError> {
         let timeout = self.settings.milliseconds("statement_timeout");
-        let node = self.node.clone();
-        interrupted(&*node, timeout, work, out).await
+        if self.timer.borrow().is_none()
+            && let Some(milliseconds) = timeout
+        {
+            // One for the whole statement, however often it waits.
+            let node = self.node.clone();
+            let timer = Box::pin(async move { node.sleep(milliseconds).await });
+            self.timer.replace(Some(timer));
+        }
+        let mut work = pin!(work);
+        let mut cancelled = pin!(out.cancelled());
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            let cancel = |why: &str| {
+                let message = format!("canceling statement due to {why}");
+                Poll::Ready(Err(SqlError::new(SqlState::QUERY_CANCELED, message)))
+            };
+            if cancelled.as_mut().poll(cx).is_ready() {
+                return cancel("user request");
+            }
+            let mut timer = self.timer.borrow_mut();
+            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                timer.take();
+                return cancel("statement timeout");
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Writes rows of a portal, then how it ended.

@@ -14,7 +14,7 @@ use crate::error::SqlError;
 use crate::rebuild::RowChange;
 
 /// The node, from one core.
-pub trait Node {
+pub trait Node: 'static {
     /// Transactions.
     type Engine: Engine;
     /// Analytics.

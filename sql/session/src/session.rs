@@ -12,6 +12,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -42,6 +43,9 @@ struct PreparedStatement {
     compiled: Arc<Compiled>,
 }
 
+/// The end of the time that a statement may take.
+pub(crate) type Timer = Pin<Box<dyn Future<Output = ()>>>;
+
 /// One client's conversation.
 pub struct Session<N: Node> {
     pub(crate) node: Rc<N>,
@@ -62,6 +66,8 @@ pub struct Session<N: Node> {
     /// Rows that blocks take before they read them.
     pub(crate) hot: HotRows,
     pub(crate) functions: RefCell<Option<Arc<SessionFunctions>>>,
+    /// Rings when the statement under way has taken too long; made when it first waits.
+    pub(crate) timer: RefCell<Option<Timer>>,
     statements: BTreeMap<Box<str>, PreparedStatement>,
     portals: BTreeMap<Box<str>, Portal<N>>,
 }
@@ -126,6 +132,7 @@ impl<N: Node> Session<N> {
             lease: None,
             hot: HotRows::default(),
             functions: RefCell::new(None),
+            timer: RefCell::new(None),
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
         })
@@ -257,6 +264,7 @@ impl<N: Node> Session<N> {
         if several && !matches!(compiled.bound.statement, Statement::Transaction(_)) {
             self.open_batch();
         }
+        self.timer.take();
         let mut portal = Portal::new(compiled, Vec::new(), Formats::default());
         let columns = portal.columns(self);
         if let Some(columns) = &columns {
@@ -432,6 +440,7 @@ impl<N: Node> Session<N> {
     ) -> Result<(), SqlError> {
         let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
         self.refuse_in_failed(|| portal.compiled.ends_block())?;
+        self.timer.take();
         if !alone && !matches!(portal.compiled.bound.statement, Statement::Transaction(_)) {
             self.open_batch();
         }
@@ -645,6 +654,12 @@ fn read_parameter(
                     "invalid byte sequence for encoding \"UTF8\"",
                 )
             })?;
+            if text.contains('\0') {
+                return Err(SqlError::new(
+                    SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                    "invalid byte sequence for encoding \"UTF8\": 0x00",
+                ));
+            }
             types::text_format::parse_text(text, sql_type, settings)
         }
     };

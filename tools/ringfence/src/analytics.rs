@@ -257,6 +257,7 @@ impl CoreAnalytics {
             catalog: surroundings.catalog.clone(),
             volatile: Arc::new(Seeded::new(&surroundings)),
             parameters: request.parameters.into(),
+            stop: olap::StopFlag::default(),
         };
         let asked = QueryRequest {
             query: Arc::new(query.clone()),

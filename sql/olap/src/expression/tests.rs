@@ -107,6 +107,7 @@ pub(crate) fn context() -> Arc<StatementContext> {
         catalog: Arc::new(NoCatalog),
         volatile: Arc::new(NoVolatile),
         parameters: Arc::from([]),
+        stop: crate::evaluation::StopFlag::default(),
     })
 }
 

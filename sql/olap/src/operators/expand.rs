@@ -12,6 +12,7 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
     PlanProperties,
@@ -108,14 +109,15 @@ impl ExecutionPlan for ExpandExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let batch_rows = context.session_config().batch_size();
-        Ok(Box::pin(ExpandStream {
+        // One input row may become any number of batches, so this stream itself has to give way, or a cancel would not be seen.
+        Ok(Box::pin(cooperative(ExpandStream {
             input: self.input.execute(partition, context)?,
             expansion: self.expansion.clone(),
             reads: self.reads.clone(),
             schema: self.schema.clone(),
             batch_rows,
             current: None,
-        }))
+        })))
     }
 }
 

@@ -435,6 +435,7 @@ impl World {
                 catalog: Arc::new(NoCatalog),
                 volatile: Arc::new(Fixed),
                 parameters: Arc::from([]),
+                stop: olap::StopFlag::default(),
             },
             snapshot: self.snapshot(at),
             virtual_tables: Arc::new(CatalogTables { catalog }),

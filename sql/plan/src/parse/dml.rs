@@ -129,8 +129,7 @@ impl Parser<'_> {
         let alias = self.target_alias(Keyword::Set)?;
         self.expect(Keyword::Set)?;
         let assignments = self.assignments()?;
-        let from =
-            if self.accept(Keyword::From) { self.list(Parser::table_ref)? } else { Vec::new() };
+        let from = if self.accept(Keyword::From) { self.table_refs()? } else { Vec::new() };
         let filter = self.where_clause()?;
         let returning = self.returning()?;
         let update = Update { with, table, alias, assignments, from, filter, returning };
@@ -154,8 +153,7 @@ impl Parser<'_> {
         let table = self.name()?;
         self.accept_operator("*");
         let alias = self.target_alias(Keyword::Using)?;
-        let using =
-            if self.accept(Keyword::Using) { self.list(Parser::table_ref)? } else { Vec::new() };
+        let using = if self.accept(Keyword::Using) { self.table_refs()? } else { Vec::new() };
         let filter = self.where_clause()?;
         let returning = self.returning()?;
         let delete = Delete { with, table, alias, using, filter, returning };

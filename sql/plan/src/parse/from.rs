@@ -10,6 +10,18 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl Parser<'_> {
+    /// The items of FROM or USING. Each takes a level: a list is joined one by one, so a long one is as deep as a chain of joins.
+    pub(super) fn table_refs(&mut self) -> Result<Vec<TableRef>> {
+        let mut list = Vec::new();
+        loop {
+            self.check_depth(list.len())?;
+            list.push(self.table_ref()?);
+            if !self.accept_mark(b',') {
+                return Ok(list);
+            }
+        }
+    }
+
     pub(super) fn table_ref(&mut self) -> Result<TableRef> {
         self.enter()?;
         let mut left = self.table_primary()?;

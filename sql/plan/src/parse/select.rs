@@ -216,8 +216,7 @@ impl Parser<'_> {
         } else {
             None
         };
-        let from =
-            if self.accept(Keyword::From) { self.list(Parser::table_ref)? } else { Vec::new() };
+        let from = if self.accept(Keyword::From) { self.table_refs()? } else { Vec::new() };
         let filter = self.where_clause()?;
         let group_by = self.group_by()?;
         let having = if self.accept(Keyword::Having) { Some(self.expression()?) } else { None };
