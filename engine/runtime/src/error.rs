@@ -56,6 +56,14 @@ pub enum RuntimeError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The limit of open files could not be read or raised.
+    #[error(
+        "the limit of open files cannot be raised: set it (ulimit -n, LimitNOFILE, --ulimit nofile)"
+    )]
+    OpenFiles {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A thread could not be started.
     #[error("a thread could not be started")]
     Thread {

@@ -113,6 +113,38 @@ pub(crate) fn adopt_descriptor(raw: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 
+/// Seconds of silence after which a peer is asked whether it is still there, between questions, and how many may stay unanswered.
+const KEEPALIVE: [(libc::c_int, libc::c_int); 3] =
+    [(libc::TCP_KEEPIDLE, 60), (libc::TCP_KEEPINTVL, 10), (libc::TCP_KEEPCNT, 6)];
+
+/// Finds out about peers that vanish without a word: their connection ends within two minutes.
+pub(crate) fn keep_alive(raw: RawFd) -> io::Result<()> {
+    let set = |level, option, value: libc::c_int| {
+        let bytes = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the value lives across the call and its length is given.
+        check(unsafe { libc::setsockopt(raw, level, option, (&raw const value).cast(), bytes) })
+    };
+    set(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    for (option, value) in KEEPALIVE {
+        set(libc::IPPROTO_TCP, option, value)?;
+    }
+    Ok(())
+}
+
+/// Raises the number of files that this process may open to what the system lets it have; gives that number.
+pub(crate) fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit lives across the calls.
+    unsafe {
+        check(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit))?;
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            check(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))?;
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
 /// Cuts or extends an open file.
 pub(crate) fn set_file_bytes(raw: RawFd, bytes: u64) -> io::Result<()> {
     let bytes = i64::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;

@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::auth::Verifier;
 use super::cancel::{CancelKey, CancelRequest, CancelSignal};
@@ -127,6 +128,11 @@ pub trait PgSession {
 
     /// Where the session stands; shown in ReadyForQuery.
     fn transaction_status(&self) -> TransactionStatus;
+
+    /// How long the client may be silent in an open transaction before the session ends (25P03); `None` for ever.
+    fn idle_in_transaction_max(&self) -> Option<Duration> {
+        None
+    }
 
     /// The client is gone: roll back what is open.
     async fn terminate(&mut self);

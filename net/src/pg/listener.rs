@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,8 +32,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// What an operator may choose.
 #[derive(Clone)]
 pub struct PgListenerSettings {
-    /// Sessions of this core at once.
+    /// Sessions at once, on all cores that share `sessions`.
     pub sessions_max: u32,
+    /// Sessions that there are on those cores; touched when a session begins and ends.
+    pub sessions: Arc<AtomicU32>,
     /// Seconds that a client has to authenticate.
     pub authentication_seconds_max: u64,
     /// A secret of the cluster, the same on all nodes and across restarts: what a role that does not exist is asked is derived from it.
@@ -43,6 +47,7 @@ impl PgListenerSettings {
     pub fn new(cluster_secret: [u8; 32]) -> PgListenerSettings {
         PgListenerSettings {
             sessions_max: CONNECTIONS_PER_CORE_DEFAULT,
+            sessions: Arc::default(),
             authentication_seconds_max: AUTHENTICATION_SECONDS_MAX,
             cluster_secret,
         }
@@ -245,18 +250,17 @@ impl<B: PgBackend> PgListener<B> {
             let text = "the database system is shutting down";
             return Err(PgError::fatal(SqlState::CANNOT_CONNECT_NOW, text));
         }
-        let sessions = self.counts.sessions.get();
-        if sessions >= self.settings.sessions_max {
+        let Some(shared) = SharedCount::one_more(&self.settings) else {
             let text = "sorry, too many clients already";
             return Err(PgError::fatal(SqlState::TOO_MANY_CONNECTIONS, text));
-        }
-        self.counts.sessions.set(sessions + 1);
+        };
+        self.counts.sessions.set(self.counts.sessions.get() + 1);
         let registration = self.registry.register(secret);
         let idle_waker = Rc::new(IdleWaker::default());
         let process_id = registration.key().process_id;
         self.stop.sessions.borrow_mut().insert(process_id, Rc::clone(&idle_waker));
         let (counts, stop) = (Rc::clone(&self.counts), Rc::clone(&self.stop));
-        Ok(SessionPlace { registration, idle_waker, counts, stop })
+        Ok(SessionPlace { registration, idle_waker, counts, stop, _shared: shared })
     }
 
     /// Ready once the node is stopping; else remembers whom to wake.
@@ -301,12 +305,32 @@ impl Drop for OpenConnection {
     }
 }
 
+/// One session among those of all cores.
+struct SharedCount(Arc<AtomicU32>);
+
+impl SharedCount {
+    /// Counts one more, if there may be one more.
+    fn one_more(settings: &PgListenerSettings) -> Option<SharedCount> {
+        let more = |count| (count < settings.sessions_max).then(|| count + 1);
+        let counted =
+            settings.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        counted.then(|| SharedCount(settings.sessions.clone()))
+    }
+}
+
+impl Drop for SharedCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A session's place: counted, and open to cancel requests, for as long as it lives.
 pub(crate) struct SessionPlace {
     registration: Registration,
     idle_waker: Rc<IdleWaker>,
     counts: Rc<Counts>,
     stop: Rc<Stop>,
+    _shared: SharedCount,
 }
 
 impl SessionPlace {

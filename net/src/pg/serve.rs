@@ -23,6 +23,7 @@ use super::connection::{AfterError, Event, Rejected, function_call_refused};
 use super::error_response::PgError;
 use super::frontend::{Execute, FrontendMessage};
 use super::listener::{PgListener, SessionPlace};
+use super::response::TransactionStatus;
 use super::startup::{StartupRequest, write_negotiation};
 use crate::error::ClientGone;
 use crate::limits::STATEMENT_BYTES_KEPT;
@@ -390,31 +391,52 @@ impl<S: PgSession> Conversation<'_, S> {
         listener: &PgListener<B>,
         place: &SessionPlace,
     ) -> Result<(), Ending> {
+        let idle_max = match self.session.transaction_status() {
+            TransactionStatus::Idle => None,
+            _ => self.session.idle_in_transaction_max(),
+        };
+        let mut silence =
+            std::pin::pin!(idle_max.map(|duration| sleep(listener.spawner(), duration)));
         let client = &mut *self.client;
         let received = client.connection.receive_buffer();
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(outcome) = client.socket.poll_recv(cx, received) {
-                return Poll::Ready(Some(outcome));
+                return Poll::Ready(Wait::Received(outcome));
             }
             if listener.poll_stopping(place, cx).is_ready() {
-                return Poll::Ready(None);
+                return Poll::Ready(Wait::Stopping);
             }
-            Poll::Pending
+            match silence.as_mut().as_pin_mut() {
+                Some(silence) => silence.poll(cx).map(|()| Wait::TooLong),
+                None => Poll::Pending,
+            }
         })
         .await;
         match outcome {
-            Some(Ok(0) | Err(_)) => Err(Ending::Silent),
-            Some(Ok(_)) => {
+            Wait::Received(Ok(0) | Err(_)) => Err(Ending::Silent),
+            Wait::Received(Ok(_)) => {
                 // A cancel that came while nothing ran is for no statement.
                 place.registration().signal().clear();
                 Ok(client.account()?)
             }
-            None => {
+            Wait::Stopping => {
                 let text = "terminating connection due to administrator command";
                 Err(PgError::fatal(SqlState::ADMIN_SHUTDOWN, text).into())
             }
+            Wait::TooLong => {
+                let text = "terminating connection due to idle-in-transaction timeout";
+                let sqlstate = SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
+                Err(PgError::fatal(sqlstate, text).into())
+            }
         }
     }
+}
+
+/// What ends the wait between batches.
+enum Wait {
+    Received(Result<usize, platform::SocketError>),
+    Stopping,
+    TooLong,
 }
 
 /// What follows when everything that arrived has been worked off.

@@ -34,6 +34,7 @@ struct SettingsFile {
     shards: Option<u16>,
     background_cores: Option<u16>,
     memory: Option<String>,
+    connections: Option<u32>,
     runtime: Option<RuntimeKind>,
     pin: Option<bool>,
 }
@@ -51,6 +52,8 @@ pub struct Given {
     pub background_cores: Option<u16>,
     /// `--memory`
     pub memory: Option<String>,
+    /// `--connections`
+    pub connections: Option<u32>,
     /// `--runtime`
     pub runtime: Option<RuntimeKind>,
     /// `--config`
@@ -72,6 +75,8 @@ pub struct NodeSettings {
     pub background_cores: Option<u16>,
     /// Memory for everything.
     pub memory: ByteCount,
+    /// Client sessions at once; by default [`CONNECTIONS_DEFAULT`], or fewer where fewer files may be open.
+    pub connections: Option<u32>,
     /// Driver of the cores.
     pub runtime: RuntimeKind,
     /// Whether threads are pinned to their CPUs.
@@ -80,6 +85,10 @@ pub struct NodeSettings {
 
 /// Least memory that a node runs with.
 const MEMORY_BYTES_MIN: u64 = 256 * MIB;
+/// Client sessions at once, when nobody says.
+pub const CONNECTIONS_DEFAULT: u32 = 2_000;
+/// Most client sessions that a node can be told to take.
+const CONNECTIONS_MAX: u32 = 100_000;
 
 impl NodeSettings {
     /// Puts together what the command line and the file say.
@@ -103,6 +112,10 @@ impl NodeSettings {
         if shards.is_some_and(|shards| shards == 0 || shards > SHARDS_MAX) {
             bail!("--shards must be between 1 and {SHARDS_MAX}");
         }
+        let connections = given.connections.or(file.connections);
+        if connections.is_some_and(|connections| !(1..=CONNECTIONS_MAX).contains(&connections)) {
+            bail!("--connections must be between 1 and {CONNECTIONS_MAX}");
+        }
         let address = |text: &str| text.parse().expect("the default address is valid");
         Ok(NodeSettings {
             data,
@@ -111,6 +124,7 @@ impl NodeSettings {
             shards,
             background_cores: given.background_cores.or(file.background_cores),
             memory: ByteCount(memory),
+            connections,
             runtime: given.runtime.or(file.runtime).unwrap_or_default(),
             pin: file.pin.unwrap_or(true),
         })

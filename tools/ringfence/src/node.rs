@@ -14,11 +14,11 @@ mod status;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use storage::directory_lock::DirectoryLock;
 
 use self::core::Duty;
-use crate::config::NodeSettings;
+use crate::config::{CONNECTIONS_DEFAULT, NodeSettings};
 use cores::{Cores, CpuShares};
 use state::NodeState;
 
@@ -30,9 +30,11 @@ pub fn run(settings: NodeSettings, password: Option<String>) -> Result<()> {
     std::fs::create_dir_all(&settings.data)
         .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     let _lock = DirectoryLock::acquire(&settings.data, "ringfence serve")?;
+    let connections = allowed_connections(settings.connections)?;
     let cpus = CpuShares::plan(&settings)?;
     let (shard_count, background_count) = (cpus.shard_count(), cpus.background_count());
-    let state = Arc::new(NodeState::new(settings, password, shard_count, background_count));
+    let state =
+        Arc::new(NodeState::new(settings, password, connections, shard_count, background_count));
     let starts = boot::Starts::new(shard_count);
     let http = status::serve_http(state.clone())?;
     let for_cores = state.clone();
@@ -44,6 +46,24 @@ pub fn run(settings: NodeSettings, password: Option<String>) -> Result<()> {
     cores.join();
     http.stop();
     state.outcome()
+}
+
+/// Files that the node keeps open beside its connections: logs, manifests, table files, spills.
+const FILES_BESIDE_CONNECTIONS: u64 = 1_024;
+
+/// How many sessions there may be: as many as asked for, each with its descriptor, or by default what the limit of open files allows.
+fn allowed_connections(asked: Option<u32>) -> Result<u32> {
+    let files = runtime::raise_open_files()?;
+    let possible =
+        u32::try_from(files.saturating_sub(FILES_BESIDE_CONNECTIONS)).unwrap_or(u32::MAX);
+    let wanted = asked.unwrap_or(possible.min(CONNECTIONS_DEFAULT));
+    if wanted == 0 || wanted > possible {
+        bail!(
+            "at most {files} files may be open here, which allows {possible} connections: raise the limit (ulimit -n, \
+             LimitNOFILE in a systemd unit, --ulimit nofile in a container) or set --connections lower"
+        );
+    }
+    Ok(wanted)
 }
 
 /// SIGTERM and SIGINT ask the node to stop; a second one ends it at once.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str::FromStr;
+use std::time::Duration;
 
 use net::pg::auth::Verifier;
 use net::pg::backend::{Authentication, PgBackend, PgSession, SessionStart};
@@ -188,6 +189,11 @@ impl<N: Node> PgSession for WireSession<N> {
             Status::InBlock => TransactionStatus::InBlock,
             Status::Failed => TransactionStatus::Failed,
         }
+    }
+
+    fn idle_in_transaction_max(&self) -> Option<Duration> {
+        let setting = "idle_in_transaction_session_timeout";
+        self.session.settings().milliseconds(setting).map(Duration::from_millis)
     }
 
     async fn terminate(&mut self) {

@@ -25,8 +25,17 @@ pub fn probe(data_directory: Option<&Path>, direct_io: DirectIo) -> Result<(), R
     Ok(())
 }
 
+/// Whether a seccomp filter stands between this process and the kernel.
+fn is_filtered() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() == "2")
+}
+
 pub(crate) fn ring_refused(error: io::Error) -> RuntimeError {
     match error.raw_os_error() {
+        // Profiles of container engines answer as a kernel without it would.
+        Some(libc::ENOSYS) if is_filtered() => RuntimeError::IoUringForbidden { source: error },
         Some(libc::ENOSYS) => RuntimeError::IoUringAbsent { source: error },
         Some(libc::EPERM | libc::EACCES) => RuntimeError::IoUringForbidden { source: error },
         Some(libc::ENOMEM) => RuntimeError::LockedMemory { source: error },

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,6 +23,7 @@ use types::KIB;
 use super::SharedDriver;
 use super::ring::{Finished, Operation, OperationId, Ring, Tag};
 use crate::slab::Slab;
+use crate::sys;
 
 /// Bytes a connection may hold that its task has not taken; beyond it receiving stops.
 const STAGED_BYTES_MAX: usize = 128 * KIB as usize;
@@ -29,7 +31,7 @@ const STAGED_BYTES_MAX: usize = 128 * KIB as usize;
 const IDLE_BYTES_MAX: usize = 64 * KIB as usize;
 /// Connections accepted by the kernel and not yet taken by the listener's task; more are closed at
 /// once.
-const ACCEPTED_MAX: usize = 256;
+const ACCEPTED_MAX: usize = 1_024;
 /// Connections that the kernel queues for a listening socket.
 const LISTEN_BACKLOG: i32 = 1024;
 
@@ -313,6 +315,7 @@ impl Listener for UringListener {
         Poll::Ready(accepted.and_then(|stream| {
             // Answers are batched already; waiting for more to send would only delay them.
             stream.set_nodelay(true).map_err(disconnected)?;
+            sys::keep_alive(stream.as_raw_fd()).map_err(disconnected)?;
             let peer_address = stream.peer_addr().map_err(disconnected)?;
             let index = table.connections.insert(Connection {
                 socket: Arc::new(stream),

@@ -45,6 +45,7 @@ fn core() -> Core {
         Toy { registry: registry.clone(), terminated: terminated.clone(), copied: copied.clone() };
     let settings = PgListenerSettings {
         sessions_max: 3,
+        sessions: std::sync::Arc::default(),
         authentication_seconds_max: 10,
         cluster_secret: [9; 32],
     };

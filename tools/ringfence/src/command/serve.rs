@@ -30,6 +30,9 @@ pub struct ServeArguments {
     /// Memory for everything, such as 1GiB [default: half of the machine's]
     #[arg(long)]
     memory: Option<String>,
+    /// Client sessions at once; one more is refused with 53300 [default: 2000]
+    #[arg(long)]
+    connections: Option<u32>,
     /// Driver of the cores [default: uring]
     #[arg(long, value_enum)]
     runtime: Option<RuntimeKind>,
@@ -55,6 +58,7 @@ pub fn run(arguments: &ServeArguments) -> Result<()> {
         shards: arguments.shards,
         background_cores: arguments.background_cores,
         memory: arguments.memory.clone(),
+        connections: arguments.connections,
         runtime: arguments.runtime,
         file: arguments.config.clone(),
     };

@@ -134,7 +134,11 @@ async fn serve(
     let mut secret = [0u8; 32];
     let secrets = Rc::new(SystemSecrets::default());
     secrets.fill(&mut secret).map_err(|_| "the system has no random bytes")?;
-    let settings = PgListenerSettings::new(secret);
+    let settings = PgListenerSettings {
+        sessions_max: state.connections,
+        sessions: state.sessions.clone(),
+        ..PgListenerSettings::new(secret)
+    };
     let listener = PgListener::new(backend, settings, spawner.clone(), secrets, registry.clone());
     run_tasks(state, core, registry);
     wait_for_password_rule(state)?;

@@ -57,7 +57,7 @@ impl Offline {
         let settings = NodeSettings::resolve(data.to_path_buf(), given)?;
         let cpus = CpuShares::plan(&settings)?;
         let background_count = cpus.background_count();
-        let state = Arc::new(NodeState::new(settings, None, 1, background_count));
+        let state = Arc::new(NodeState::new(settings, None, 1, 1, background_count));
         let starts = boot::Starts::new(1);
         let (sender, pieces) = platform::channel(PIECES_MAX);
         let query = Mutex::new(Some(Query { sql, format, pieces: sender }));

@@ -2,7 +2,7 @@
 //! statement's data.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -44,6 +44,10 @@ pub struct NodeState {
     pub listen: OnceLock<SocketAddr>,
     /// Where metrics are, once bound.
     pub http: OnceLock<SocketAddr>,
+    /// Client sessions that there may be.
+    pub connections: u32,
+    /// Client sessions on all cores.
+    pub sessions: Arc<AtomicU32>,
     /// Loads in bulk that are under way.
     pub bulk_loads: Arc<AtomicUsize>,
     catalog: RwLock<Arc<Catalog>>,
@@ -61,6 +65,7 @@ impl NodeState {
     pub fn new(
         settings: NodeSettings,
         password: Option<String>,
+        connections: u32,
         shard_count: u16,
         background_count: usize,
     ) -> NodeState {
@@ -74,6 +79,8 @@ impl NodeState {
             started: Instant::now(),
             listen: OnceLock::new(),
             http: OnceLock::new(),
+            connections,
+            sessions: Arc::default(),
             bulk_loads: Arc::default(),
             catalog: RwLock::new(Arc::new(Catalog::initial())),
             catalog_version: AtomicU64::new(u64::MAX),
