@@ -6,6 +6,7 @@
 mod oracle;
 
 pub use oracle::Oracle;
+pub mod wire;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

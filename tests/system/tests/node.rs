@@ -244,3 +244,98 @@ fn a_stopped_directory_verifies_and_a_flipped_bit_is_found() {
         assert!(!verify(), "a flipped bit in {} is found", path.display());
     }
 }
+
+#[test]
+fn rows_copied_out_end_their_lines() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(directory.path(), 1, &[]);
+    let mut client = server.connect();
+    for (options, expected) in [
+        ("", "1\ta\n2\t\\N\n"),
+        (" WITH (FORMAT csv, HEADER)", "number,letter\n1,a\n2,\n"),
+        (" WITH (DELIMITER '|', NULL '-')", "1|a\n2|-\n"),
+    ] {
+        let sql = format!(
+            "COPY (SELECT * FROM (VALUES (1, 'a'), (2, NULL)) v (number, letter) ORDER BY 1) TO STDOUT{options}"
+        );
+        let mut text = String::new();
+        client.copy_out(&sql).expect("begun").read_to_string(&mut text).expect("copied");
+        assert_eq!(text, expected, "{options}");
+    }
+}
+
+#[test]
+fn analytics_sees_a_table_that_its_own_transaction_made() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(directory.path(), 2, &[]);
+    let mut client = server.connect();
+    client
+        .batch_execute("CREATE TABLE old (id int PRIMARY KEY); INSERT INTO old VALUES (1)")
+        .expect("made");
+    let mut block = client.transaction().expect("begun");
+    block
+        .batch_execute(
+            "CREATE TABLE keyed (id int PRIMARY KEY, v text); CREATE TABLE plain (v int)",
+        )
+        .expect("made");
+    block
+        .batch_execute("INSERT INTO keyed SELECT g, 'x' FROM generate_series(1, 100) g")
+        .expect("inserted");
+    block
+        .batch_execute("INSERT INTO plain VALUES (7), (8); INSERT INTO old VALUES (2)")
+        .expect("inserted");
+    let sql = "SELECT (SELECT count(*) FROM keyed), (SELECT sum(v) FROM plain), (SELECT count(*) FROM old)";
+    let row = block.query_one(sql, &[]).expect("read");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (100, 15, 2));
+    block.commit().expect("committed");
+    let row = client.query_one(sql, &[]).expect("read");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (100, 15, 2));
+}
+
+#[test]
+fn long_and_deep_statements_are_refused_or_run_on_both_paths() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(directory.path(), 1, &[]);
+    let mut client = server.connect();
+    client
+        .batch_execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)")
+        .expect("made");
+    // Each around its bound, and far beyond it.
+    for depth in [100usize, 200, 250, 256, 300, 2_000, 20_000] {
+        let chain = |item: &dyn Fn(usize) -> String| (1..depth).map(item).collect::<String>();
+        for sql in [
+            format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth)),
+            format!("SELECT v{} FROM t", "+1".repeat(depth)),
+            format!("SELECT sum(v{}) FROM t", "+1".repeat(depth)),
+            format!("SELECT v{} FROM t", "::int".repeat(depth)),
+            format!("SELECT count(*) FROM t WHERE {} v = 1", "NOT ".repeat(depth)),
+            format!("SELECT count(*) FROM t WHERE v = 1{}", " OR v = 1".repeat(depth)),
+            format!("SELECT {}1{}", "(SELECT ".repeat(depth), ")".repeat(depth)),
+            format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(depth)),
+            format!("SELECT {}1{}", "abs(".repeat(depth), ")".repeat(depth)),
+            format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(depth), " END".repeat(depth)),
+            format!("{}SELECT 1{}", "WITH a AS (".repeat(depth), ") SELECT * FROM a".repeat(depth)),
+            format!("SELECT * FROM {}t{}", "(SELECT * FROM ".repeat(depth), ") x".repeat(depth)),
+        ] {
+            if let Err(error) = client.batch_execute(&sql) {
+                let code = error.code().map(SqlState::code);
+                assert_eq!(code, Some("54001"), "{depth}: {}: {error}", &sql[..60]);
+            }
+        }
+        // Planning many tables takes long, so only what is refused is tried; nearer to the bound, a few.
+        let depth_of_joins = if depth == 100 { 30 } else { depth };
+        if depth_of_joins == 30 || depth > 256 {
+            let joins = (1..depth_of_joins).map(|n| format!(", t t{n}")).collect::<String>();
+            let keyed = chain(&|n| format!(" JOIN t t{n} USING (id)"));
+            for sql in
+                [format!("SELECT count(*) FROM t{joins}"), format!("SELECT count(*) FROM t{keyed}")]
+            {
+                if let Err(error) = client.batch_execute(&sql) {
+                    let code = error.code().map(SqlState::code);
+                    assert_eq!(code, Some("54001"), "{depth}: {}: {error}", &sql[..60]);
+                }
+            }
+        }
+        assert!(server.is_alive());
+    }
+}
