@@ -528,14 +528,17 @@ impl<N: Node> Session<N> {
         if has_header {
             writer.header(query.columns.iter().map(|column| &*column.name), &mut piece);
         }
-        if !piece.is_empty() {
+        if !is_binary && !piece.is_empty() {
             out.copy_out(&piece)?;
             piece.clear();
         }
         let mut count = 0u64;
         while let Some(rows) = self.interruptible(stream.next(), out).await?? {
             count += rows.row_count() as u64;
-            out.encoded(rows.bytes).await?;
+            // Clients read row by row: the binary header comes in the first row's message, as from PostgreSQL.
+            let bytes = if piece.is_empty() { rows.bytes } else { led_by(&piece, &rows.bytes) };
+            piece.clear();
+            out.encoded(bytes).await?;
         }
         writer.end(&mut piece);
         if !piece.is_empty() {
@@ -545,6 +548,23 @@ impl<N: Node> Session<N> {
         out.complete_rows("COPY", count);
         Ok(())
     }
+}
+
+/// The first of some CopyData messages with `lead` before its bytes, and the others.
+///
+/// Layout (PostgreSQL 15, 55.7): `'d'`, length as i32 with itself counted, bytes.
+fn led_by(lead: &[u8], messages: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(messages.len() + lead.len());
+    let Some((start, rest)) = messages.split_first_chunk::<5>() else {
+        return all;
+    };
+    let [kind, length @ ..] = *start;
+    debug_assert_eq!(kind, b'd', "rows of COPY are CopyData messages");
+    all.push(kind);
+    all.extend((i32::from_be_bytes(length) + lead.len() as i32).to_be_bytes());
+    all.extend(lead);
+    all.extend(rest);
+    all
 }
 
 const _: () = assert!(SMALL_COPY_BYTES < limits::TRANSACTION_BYTES_BUFFERED_MAX as usize);
