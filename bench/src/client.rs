@@ -131,6 +131,10 @@ impl Load<'_> {
             command.arg("--init");
         }
         let output = command.output().context("starting `ringfence load`")?;
+        let only_tables = self.init && self.seconds == 0;
+        if only_tables && output.status.success() {
+            return Ok(Measured::default());
+        }
         // It ends with 1 when an operation was given up; the document says so itself.
         parse_load(&String::from_utf8_lossy(&output.stdout)).with_context(|| {
             format!("`ringfence load`: {}", String::from_utf8_lossy(&output.stderr).trim())
