@@ -22,6 +22,11 @@
 //! 5. **Durability.** Every output carries the log position through which it has seen this core's log, absences included,
 //!    and waits for it in one place, the [`outbox`].
 //!
+//! # Several nodes
+//!
+//! [`cluster`] is the whole protocol over replicated ranges: votes, dependencies, recovery. Its environment is
+//! `tests/burn.rs` for now; the node does not use it yet.
+//!
 //! # What this crate never does
 //!
 //! It reads no clock, file, socket or random number and starts no thread: time is an argument, rows come from a [`Store`]
@@ -38,6 +43,7 @@
 extern crate alloc;
 
 mod clock;
+pub mod cluster;
 mod conflicts;
 mod effect;
 mod event;

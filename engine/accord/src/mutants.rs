@@ -1,17 +1,20 @@
-//! The planted bugs of this crate, live only in the `mutants` build, one at a time. `tests/one_node.rs` must find each.
+//! The planted bugs of this crate, live only in the `mutants` build, one at a time. `tests/one_node.rs` must find each of
+//! [`ALL`], `tests/burn.rs` each of [`CLUSTER`].
 
 use types::mutants::Mutant;
 
 macro_rules! mutants {
-    ($($(#[$doc:meta])* $name:ident = $number:literal),* $(,)?) => {
+    ($(#[$list_doc:meta])* $list:ident: $($(#[$doc:meta])* $name:ident = $number:literal),* $(,)?) => {
         $($(#[$doc])* pub const $name: Mutant = Mutant($number);)*
 
-        /// Every planted bug of this crate with its name.
-        pub const ALL: &[(&str, Mutant)] = &[$((stringify!($name), $name)),*];
+        $(#[$list_doc])*
+        pub const $list: &[(&str, Mutant)] = &[$((stringify!($name), $name)),*];
     };
 }
 
 mutants! {
+    /// Every planted bug of the rules of one node, with its name.
+    ALL:
     /// A turn takes its timestamp before its rows are loaded.
     TIMESTAMP_BEFORE_LOAD = 101,
     /// Prepare does not register on the other participants.
@@ -88,4 +91,37 @@ mutants! {
     INSTALL_NOT_AWAITED = 140,
     /// An absence behind an undurable tombstone is not held back.
     ABSENCE_NOT_HELD = 138,
+}
+
+mutants! {
+    /// Every planted bug of the rules of several nodes, with its name.
+    CLUSTER:
+    /// A replica votes for a timestamp below a conflicting one.
+    VOTE_BELOW_CONFLICTS = 151,
+    /// A replica accepts below its promise.
+    ACCEPT_IGNORES_PROMISE = 152,
+    /// Accepting a timestamp adds no dependencies.
+    ACCEPT_ADDS_NO_DEPS = 153,
+    /// Dependencies found while accepting count as witnessed.
+    EXTRA_DEPS_ARE_EVIDENCE = 154,
+    /// A transaction executes before its dependencies.
+    EXECUTE_WITHOUT_WAITING = 155,
+    /// Recovery does not promise its ballot.
+    RECOVERY_DOES_NOT_PROMISE = 156,
+    /// Recovery ignores committed transactions that began before.
+    RECOVERY_IGNORES_EARLIER_COMMITTED = 157,
+    /// Recovery ignores accepted transactions that began after.
+    RECOVERY_IGNORES_LATER_ACCEPTED = 158,
+    /// Recovery does not wait for earlier undecided transactions.
+    RECOVERY_DOES_NOT_WAIT = 159,
+    /// Recovery ignores electors that did not vote.
+    RECOVERY_IGNORES_REJECTIONS = 160,
+    /// A slow quorum of votes decides on the fast path.
+    FAST_QUORUM_TOO_SMALL = 161,
+    /// Slow-path dependencies are used before they survive.
+    NO_STABILISE = 162,
+    /// The client is answered before every range has executed.
+    ANSWER_WITHOUT_ALL_RANGES = 163,
+    /// Messages leave before what they say is durable.
+    SEND_BEFORE_DURABLE = 164,
 }

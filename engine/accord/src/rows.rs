@@ -81,7 +81,7 @@ impl Rows {
     }
 
     /// Adds a row; points come in ascending order.
-    pub(crate) fn push_point(&mut self, point: usize, execute_at: Timestamp, row: &[u8]) {
+    pub fn push_point(&mut self, point: usize, execute_at: Timestamp, row: &[u8]) {
         debug_assert!(self.points.last().is_none_or(|(last, _)| *last < point), "ascending");
         let stored = self.store(&[], execute_at, row);
         self.points.push((point, stored));

@@ -1,0 +1,142 @@
+//! From an agreement to its effect, and giving up (sections 2.9, 2.10 and 4.6).
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use types::Timestamp;
+use types::mutants::live;
+
+use super::tally::slow_quorum_everywhere;
+use super::{Node, Response, Step};
+use crate::cluster::deps::Deps;
+use crate::cluster::message::Request;
+use crate::cluster::topology::RangeId;
+use crate::mutants;
+use crate::rows::Rows;
+use crate::txn::TxnId;
+use crate::view::{RowVersion, RowVisitor, View};
+use crate::workload::{Installs, Outcome, Record};
+
+/// The rows of all ranges.
+struct Gathered(Rows);
+
+impl View for Gathered {
+    fn point(&self, point: usize) -> Option<RowVersion<'_>> {
+        self.0.point(point).map(|found| RowVersion {
+            execute_at: found.execute_at,
+            row: Cow::Owned(found.row.into_owned()),
+        })
+    }
+
+    fn range(&self, range: usize, visit: &mut RowVisitor<'_>) {
+        self.0.range(range, visit);
+    }
+
+    fn changed_at(&self, range: usize) -> Timestamp {
+        self.0.changed_at(range)
+    }
+}
+
+impl Node {
+    /// Asks one replica of **every** range for rows, of those that are only written too: its answer says that everything
+    /// before is applied there, without which an acknowledgement could be overtaken (section 7.2).
+    pub(super) fn execute(
+        &mut self,
+        txn_id: TxnId,
+        execute_at: Timestamp,
+        deps: BTreeMap<RangeId, Deps>,
+    ) {
+        for deps in deps.values() {
+            let last = deps.last();
+            assert!(last.is_none_or(|last| last.0 < execute_at), "a dependency is below");
+        }
+        let step = Step::Execute { execute_at, deps, rows: BTreeMap::new(), turn: 0 };
+        self.go_to(txn_id, step);
+    }
+
+    pub(super) fn decide_execute(&mut self, txn_id: TxnId) {
+        let Some(coordination) = self.coordinations.get(&txn_id) else { return };
+        let Step::Execute { execute_at, deps, rows, .. } = &coordination.step else { return };
+        let all = coordination.participants.iter().all(|range| rows.contains_key(range));
+        let early = live(mutants::ANSWER_WITHOUT_ALL_RANGES) && !rows.is_empty();
+        if !all && !early {
+            return;
+        }
+        let mut gathered = Rows::default();
+        for rows in rows.values() {
+            gathered.absorb(rows);
+        }
+        let (execute_at, deps) = (*execute_at, deps.clone());
+        let outcome = coordination.transaction().workload.evaluate(execute_at, &Gathered(gathered));
+        let empty = |execute_at| Record {
+            execute_at,
+            writes: Default::default(),
+            schema: Default::default(),
+            attachment: Default::default(),
+            installs: Installs::AtOnce,
+        };
+        let (record, response) = match outcome {
+            Outcome::Commit(commit) => (
+                Record {
+                    execute_at,
+                    writes: commit.writes,
+                    schema: commit.schema,
+                    attachment: commit.attachment,
+                    installs: commit.installs,
+                },
+                Response::Committed { txn_id, execute_at, reply: commit.reply },
+            ),
+            Outcome::Abort(abort) => (empty(execute_at), Response::Aborted { txn_id, abort }),
+        };
+        let coordination = self.coordinations.get_mut(&txn_id).expect("just seen");
+        if let Some(request) = coordination.client.take() {
+            self.reply(request, response);
+        }
+        let record = Arc::new(record);
+        let answers = BTreeMap::new();
+        self.go_to(txn_id, Step::Persist { execute_at, deps, record, answers });
+    }
+
+    /// Every replica has the writes: nothing is left to do. While one is away, the home range tries again and again.
+    pub(super) fn decide_persist(&mut self, txn_id: TxnId) {
+        let Some(coordination) = self.coordinations.get(&txn_id) else { return };
+        let Step::Persist { answers, .. } = &coordination.step else { return };
+        let expected: usize = coordination
+            .participants
+            .iter()
+            .map(|range| self.topology.range(*range).replicas().len())
+            .sum();
+        if answers.len() == expected {
+            let home = coordination.home();
+            self.coordinations.remove(&txn_id);
+            let topology = self.topology.clone();
+            for node in topology.range(home).replicas() {
+                self.send(*node, home, txn_id, Request::Durable);
+            }
+        }
+    }
+
+    /// One range's quorum is enough: a decision needs all ranges.
+    pub(super) fn decide_invalidate(&mut self, txn_id: TxnId) {
+        let Some(coordination) = self.coordinations.get(&txn_id) else { return };
+        let Step::Invalidate { answers } = &coordination.step else { return };
+        let home = [coordination.home()];
+        if slow_quorum_everywhere(&self.topology, &home, answers) {
+            self.finish_invalidated(txn_id);
+        }
+    }
+
+    pub(super) fn finish_invalidated(&mut self, txn_id: TxnId) {
+        let Some(coordination) = self.coordinations.remove(&txn_id) else { return };
+        if let Some(request) = coordination.client {
+            self.reply(request, Response::Invalidated { txn_id });
+        }
+        let topology = self.topology.clone();
+        for range in &coordination.participants {
+            for node in topology.range(*range).replicas() {
+                self.send(*node, *range, txn_id, Request::Invalidate);
+            }
+        }
+    }
+}
