@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use types::token::SliceCount;
 use types::{SchemaVersion, TableId, Timestamp, Token};
 
 /// How an entry is touched.
@@ -171,6 +172,18 @@ impl Footprint {
         self.above = self.above.max(timestamp);
     }
 
+    /// Widens each range of which only the time of the last change is read to whole slices: what is known of that time is known by slice, so that
+    /// whoever changes the slice must conflict. On several nodes the answer is then the same at every replica.
+    pub fn widen_to_slices(&mut self, slices: SliceCount) {
+        for range in &mut self.ranges {
+            if range.access.reads() && range.need == RangeNeed::ChangedAt {
+                let (first, last) = (range.tokens.first, range.tokens.last);
+                range.tokens.first = Token::in_slice(slices, slices.slice_of(first), 0);
+                range.tokens.last = Token::in_slice(slices, slices.slice_of(last), u64::MAX);
+            }
+        }
+    }
+
     /// The rows, in the order in which they were added.
     pub fn points(&self) -> &[PointEntry] {
         &self.points
@@ -248,6 +261,7 @@ impl Footprint {
 
 #[cfg(test)]
 mod tests {
+    use types::token::SliceCount;
     use types::{TableId, Token};
 
     use super::{Access, Footprint, RangeNeed, TokenRange};
@@ -274,6 +288,24 @@ mod tests {
         assert!(footprint.covers_write(TableId(2), Token(9), b"c"));
         assert!(!footprint.covers_write(TableId(2), Token(9), b"d"));
         assert!(!footprint.covers_write(TableId(3), Token(9), b"x"), "only read");
+    }
+
+    #[test]
+    fn a_time_of_change_is_asked_of_whole_slices() {
+        let slices = SliceCount::DEFAULT;
+        let slice = slices.slice_of(Token(1 << 60));
+        let one = TokenRange::one(Token(1 << 60));
+        let mut footprint = Footprint::new();
+        let keys = (&b""[..], None);
+        footprint.range(TableId(1), one, keys, Access::Read, RangeNeed::ChangedAt);
+        footprint.range(TableId(1), one, keys, Access::Read, RangeNeed::Rows { limit: 1 });
+        footprint.range(TableId(1), one, keys, Access::Write, RangeNeed::ChangedAt);
+        footprint.widen_to_slices(slices);
+        let widened = footprint.ranges()[0].tokens;
+        assert_eq!(widened.first, Token::in_slice(slices, slice, 0));
+        assert_eq!(widened.last, Token::in_slice(slices, slice, u64::MAX));
+        assert_eq!(footprint.ranges()[1].tokens, one);
+        assert_eq!(footprint.ranges()[2].tokens, one);
     }
 
     #[test]
