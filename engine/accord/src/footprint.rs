@@ -110,8 +110,8 @@ pub struct RangeEntry {
     high_end: u32,
 }
 
-/// Everything that a transaction touches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Everything that a transaction touches. Two are equal if they touch the same in the same order, however their entries were added.
+#[derive(Clone, Debug, Default)]
 pub struct Footprint {
     points: Vec<PointEntry>,
     ranges: Vec<RangeEntry>,
@@ -165,6 +165,14 @@ impl Footprint {
         if !self.schema.iter().any(|(known, _)| *known == table) {
             self.schema.push((table, version));
         }
+    }
+
+    /// As [`Footprint::planned_at`] for each of many; false if a table is among them twice.
+    pub(crate) fn plan_at_all(&mut self, planned: Vec<(TableId, SchemaVersion)>) -> bool {
+        let mut tables: Vec<TableId> = planned.iter().map(|(table, _)| *table).collect();
+        tables.sort_unstable();
+        self.schema = planned;
+        tables.windows(2).all(|pair| pair[0] != pair[1])
     }
 
     /// The transaction will execute above `timestamp`: the snapshot of an interactive transaction.
@@ -258,6 +266,33 @@ impl Footprint {
         (start as u32, end as u32)
     }
 }
+
+impl PartialEq for Footprint {
+    fn eq(&self, other: &Footprint) -> bool {
+        let point = |of: &Footprint, at: usize| {
+            let point = &of.points[at];
+            (point.table, point.token, point.access)
+        };
+        let range = |of: &Footprint, at: usize| {
+            let range = &of.ranges[at];
+            (range.table, range.tokens, range.access, range.need)
+        };
+        self.above == other.above
+            && self.schema == other.schema
+            && self.points.len() == other.points.len()
+            && self.ranges.len() == other.ranges.len()
+            && (0..self.points.len()).all(|at| {
+                point(self, at) == point(other, at)
+                    && self.key_of(&self.points[at]) == other.key_of(&other.points[at])
+            })
+            && (0..self.ranges.len()).all(|at| {
+                range(self, at) == range(other, at)
+                    && self.bounds_of(&self.ranges[at]) == other.bounds_of(&other.ranges[at])
+            })
+    }
+}
+
+impl Eq for Footprint {}
 
 #[cfg(test)]
 mod tests {

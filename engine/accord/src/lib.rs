@@ -44,6 +44,7 @@ extern crate alloc;
 
 mod clock;
 pub mod cluster;
+mod codec;
 mod conflicts;
 mod effect;
 mod event;
@@ -75,4 +76,7 @@ pub use store::{LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Store}
 pub use txn::TxnId;
 pub use validation::{Expected, Validation};
 pub use view::{RowVersion, RowVisitor, View};
-pub use workload::{Abort, Commit, Installs, Outcome, Record, SchemaChange, Workload, Write};
+pub use workload::{
+    Abort, Commit, Installs, Outcome, Record, SchemaChange, Workload, WorkloadCodec,
+    WorkloadDecodeError, Write,
+};

@@ -98,6 +98,12 @@ impl Workload for ReadRows {
         }
         Outcome::Commit(Commit { reply: rows.into_reply(), ..Commit::default() })
     }
+
+    fn encode(&self, _out: &mut Vec<u8>) {
+        unreachable!(
+            "nothing is sent yet: the encoding of SQL's workloads follows with their codec"
+        )
+    }
 }
 
 /// The footprint of reading some targets.

@@ -230,6 +230,12 @@ impl Workload for PointWrite {
             Err(error) => Outcome::Abort(error.into_abort()),
         }
     }
+
+    fn encode(&self, _out: &mut Vec<u8>) {
+        unreachable!(
+            "nothing is sent yet: the encoding of SQL's workloads follows with their codec"
+        )
+    }
 }
 
 fn as_insert(statement: &BoundStatement) -> &Insert {

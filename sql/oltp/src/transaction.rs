@@ -621,6 +621,12 @@ impl Workload for CommitTransaction {
         let (schema, attachment) = (self.schema.clone(), self.attachment.clone());
         Outcome::Commit(Commit { writes, schema, attachment, ..Commit::default() })
     }
+
+    fn encode(&self, _out: &mut Vec<u8>) {
+        unreachable!(
+            "nothing is sent yet: the encoding of SQL's workloads follows with their codec"
+        )
+    }
 }
 
 fn write_row(

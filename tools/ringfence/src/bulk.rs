@@ -458,4 +458,10 @@ impl Workload for Unchanged {
             None => self.workload.evaluate(execute_at, view),
         }
     }
+
+    fn encode(&self, _out: &mut Vec<u8>) {
+        unreachable!(
+            "nothing is sent yet: the encoding of SQL's workloads follows with their codec"
+        )
+    }
 }
