@@ -6,7 +6,7 @@
 //! - [`Online`], the same in bounded memory while the history goes on;
 //! - [`Replay`], the white box: executes the transactions in the order of the timestamps that the system gave them and compares every answer.
 //!
-//! `generate.rs` makes histories that are right by construction, and spoils them. The crate depends on nothing of Ringfence: what it
+//! `generate.rs` makes histories that are right by construction, and spoils them; [`record`] drives real clients and records them. The crate depends on nothing of Ringfence: what it
 //! says about the database cannot share a mistake with it. `docs/checker.md` says how the judge itself was judged.
 
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ mod keys;
 pub mod mutants;
 mod packed;
 mod random;
+pub mod record;
 mod replay;
 mod table;
 
