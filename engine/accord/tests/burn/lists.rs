@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use accord::cluster::message::Transaction;
+use accord::cluster::{Topology, Transaction};
 use accord::{
     Access, Commit, Footprint, Outcome, View, Workload, WorkloadCodec, WorkloadDecodeError, Write,
 };
@@ -27,6 +27,8 @@ pub enum Touch {
 pub struct ListTransaction {
     pub number: u32,
     pub touches: Vec<(u16, Touch)>,
+    /// Whether it declares the whole table written, and no rows: a definition, or a wide delete.
+    pub sweep: bool,
 }
 
 pub fn token(key: u16) -> Token {
@@ -45,6 +47,10 @@ pub fn encode(list: &[u32]) -> Vec<u8> {
 
 impl ListTransaction {
     pub fn draw(number: u32, keys: &[u16], prng: &mut Prng) -> ListTransaction {
+        if prng.below(50) == 0 {
+            let touches = keys.iter().map(|key| (*key, Touch::Replace)).collect();
+            return ListTransaction { number, touches, sweep: true };
+        }
         let mut touches: Vec<(u16, Touch)> = Vec::new();
         for _ in 0..1 + prng.index(3) {
             // Half of all go to the first key.
@@ -58,12 +64,15 @@ impl ListTransaction {
                 touches.push((key, touch));
             }
         }
-        ListTransaction { number, touches }
+        ListTransaction { number, touches, sweep: false }
     }
 
-    pub fn transaction(&self) -> Arc<Transaction> {
+    pub fn transaction(&self, topology: &Topology) -> Arc<Transaction> {
         let mut footprint = Footprint::new();
-        for (key, touch) in &self.touches {
+        if self.sweep {
+            footprint.whole_table(TABLE, Access::Write);
+        }
+        for (key, touch) in self.touches.iter().filter(|_| !self.sweep) {
             let access = match touch {
                 Touch::Read => Access::Read,
                 Touch::Append => Access::ReadWrite,
@@ -71,7 +80,7 @@ impl ListTransaction {
             };
             footprint.point(TABLE, token(*key), &key.to_be_bytes(), access);
         }
-        Arc::new(Transaction { footprint, workload: Arc::new(self.clone()) })
+        Arc::new(Transaction::new(topology, footprint, Arc::new(self.clone())))
     }
 }
 
@@ -105,6 +114,7 @@ impl Workload for ListTransaction {
         let mut encoder = Encoder::after(std::mem::take(out));
         encoder.u8(KIND);
         encoder.u32(self.number);
+        encoder.bool(self.sweep);
         encoder.varint(self.touches.len() as u64);
         for (key, touch) in &self.touches {
             encoder.u16(*key);
@@ -129,6 +139,7 @@ impl WorkloadCodec for ListCodec {
             return Err(WorkloadDecodeError::UnknownKind { kind });
         }
         let number = decoder.u32()?;
+        let sweep = decoder.bool("sweep")?;
         let mut touches = Vec::new();
         for _ in 0..decoder.var_count(3, "touches")? {
             let key = decoder.u16()?;
@@ -142,7 +153,7 @@ impl WorkloadCodec for ListCodec {
             touches.push((key, touch));
         }
         decoder.finish()?;
-        Ok(Arc::new(ListTransaction { number, touches }))
+        Ok(Arc::new(ListTransaction { number, touches, sweep }))
     }
 }
 
