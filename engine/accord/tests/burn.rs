@@ -14,6 +14,8 @@ mod lists;
 mod plan;
 #[path = "burn/scenarios.rs"]
 mod scenarios;
+#[path = "burn/wire.rs"]
+mod wire;
 
 use cluster::Cluster;
 use plan::Plan;

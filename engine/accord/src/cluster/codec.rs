@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! message    version (1) | range | id (16) | kind (1) | fields of the kind
-//! log entry  version (1) | kind (1) | range | id (16) | which fields (1) | fields
+//! log entry  version (1, from 0x81) | kind (1) | range | id (16) | which fields (1) | fields
 //! deps       count | { epoch less the one before, hlc (less the one before if of one epoch), core }* | count of unstable | their indices
 //! ```
 //! Numbers are varints; what may be absent follows a byte that says whether it is there. Decoding never panics and allocates no more than a small multiple
@@ -28,7 +28,8 @@ use crate::txn::TxnId;
 use crate::workload::{Record, WorkloadCodec, WorkloadDecodeError};
 
 const MESSAGE_FORMAT: u8 = 1;
-const LOG_FORMAT: u8 = 1;
+/// Apart from those of messages, so that neither is taken for the other.
+const LOG_FORMAT: u8 = 0x81;
 
 /// What decoding needs to know.
 #[derive(Clone, Copy)]

@@ -21,6 +21,7 @@ use types::{CoreId, NodeId, ShardId, Timestamp, Token};
 
 use crate::lists::{ListCodec, ListTransaction, decode, token};
 use crate::plan::Plan;
+use crate::wire::Overheard;
 
 /// Figures of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,6 +121,7 @@ pub struct Cluster {
     agreed: BTreeMap<(RangeId, TxnId), Deps>,
     /// A transaction, and one that only some of its agreements name.
     pub disputed: BTreeSet<(TxnId, TxnId)>,
+    pub overheard: Overheard,
     queue: BTreeMap<(u64, u64), Box<Happening>>,
     sequence: u64,
     now: u64,
@@ -160,6 +162,7 @@ impl Cluster {
             violation: None,
             agreed: BTreeMap::new(),
             disputed: BTreeSet::new(),
+            overheard: Overheard::default(),
             queue: BTreeMap::new(),
             sequence: 0,
             now: 1_000_000,
@@ -441,6 +444,9 @@ impl Cluster {
                             .map(|_| (*range, *txn_id)),
                         _ => None,
                     };
+                    if self.plan.wire {
+                        self.overheard.log(&entry);
+                    }
                     core.log.push((position, entry));
                     logged = Some(position);
                     if let Some((range, txn_id)) = agreed {
@@ -593,6 +599,7 @@ impl Cluster {
     fn over_the_wire(&mut self, said: &(RangeId, TxnId, Message)) -> (RangeId, TxnId, Message) {
         let mut bytes = Vec::new();
         encode_message(said.0, said.1, &said.2, &mut bytes);
+        self.overheard.hear(said);
         let arrived = decode_message(&bytes, self.context()).expect("it was encoded here");
         if arrived != *said {
             self.violation = Some(format!("{said:?} arrives as {arrived:?}"));
