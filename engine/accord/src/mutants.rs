@@ -152,8 +152,6 @@ mutants! {
     SYNC_POINT_DOES_NOT_REJECT = 177,
     /// A sync point is applied before those below it that execute above it.
     SYNC_POINT_PASSES_LATER = 178,
-    /// A sync point that nobody accepted is taken for fast.
-    SYNC_POINT_RECOVERS_AS_FAST = 179,
     /// A coordinator goes on though a sync point was there first.
     REJECTION_IGNORED = 180,
     /// What was let go of is taken for new.

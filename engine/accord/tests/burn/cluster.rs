@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use accord::cluster::codec::{Context, decode_entry, decode_message, encode_entry, encode_message};
 use accord::cluster::deps::Deps;
-use accord::cluster::message::Message;
+use accord::cluster::message::{Message, Request};
 use accord::cluster::status::Status;
 use accord::cluster::{
     Address, Counters, Effect, Event, Identity, LogEntry, Member, RangeId, RecoveryRow,
@@ -615,6 +615,9 @@ impl Cluster {
         self.messages += 1;
         let (here, there) = (self.core_id(from), self.core_id(to));
         let (range, txn_id, message) = said;
+        let last = range.0 > 0 && range.0 + 1 == self.plan.ranges;
+        let proposal = matches!(message, Message::Request(Request::Accept { .. }));
+        let starves = self.faults && last && proposal;
         let event = Event::Message { from: here, range, txn_id, message };
         if here.node() == there.node() {
             self.after(60, Happening::Deliver { to, event });
@@ -622,6 +625,9 @@ impl Cluster {
         }
         let cut = self.cut[here.node().0 as usize] || self.cut[there.node().0 as usize];
         if self.faults && (cut || self.prng.below(1000) < self.plan.lost) {
+            return;
+        }
+        if starves && self.prng.below(1000) < self.plan.starved {
             return;
         }
         if self.faults && self.prng.below(1000) < self.plan.repeated {

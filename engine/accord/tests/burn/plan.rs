@@ -20,6 +20,8 @@ pub struct Plan {
     pub lost: u64,
     pub repeated: u64,
     pub late: u64,
+    /// In a thousand proposals to the last range, when there are several: its replicas have accepted less than the others.
+    pub starved: u64,
     /// In a thousand disturbances of a node, of which there are some 330 a second.
     pub crashes: u64,
     pub cuts: u64,
@@ -55,6 +57,7 @@ impl Plan {
             lost: up_to(100),
             repeated: up_to(100),
             late: up_to(60),
+            starved: 0,
             crashes: up_to(6),
             cuts: up_to(6),
             skew_micros: up_to(20_000),
@@ -77,7 +80,7 @@ impl Plan {
     /// Few keys, many replicas, nobody patient: recoveries meet each other and living coordinators all the time.
     fn duel(seed: u64, prng: &mut Prng) -> Plan {
         let replicas = [3, 5, 5, 5][prng.index(4)];
-        let ranges = 1 + prng.below(3) as u16;
+        let ranges = [1, 2, 2, 3][prng.index(4)];
         // Every range has one, so that most transactions span ranges.
         let width = (1u64 << 16) / u64::from(ranges);
         let keys = u64::from(ranges).max(1 + prng.below(3));
@@ -92,6 +95,7 @@ impl Plan {
             lost: prng.below(150),
             repeated: prng.below(100),
             late: prng.below(120),
+            starved: [0, 400, 500, 600][prng.index(4)],
             crashes: prng.below(5),
             cuts: prng.below(10),
             skew_micros: prng.below(2_000),

@@ -301,43 +301,166 @@ fn the_slow_path_stabilises() -> Result<(), String> {
     ensure(member.sent.iter().any(agreed), "dependencies are used before they survive")
 }
 
+/// Section 4.3: whoever first hears of a transaction from a recovery does not vote for it.
+fn a_recovery_brings_no_vote() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    ensure(!recover(&mut replica, TxnId(at(20)))?.voted, "a recovery makes its own votes")
+}
+
+/// Ballots: what is below a promise is refused.
+fn a_promise_is_kept() -> Result<(), String> {
+    let promise = Ballot(at(900));
+    for request in [
+        Request::AcceptInvalidate { ballot: Ballot::ZERO },
+        Request::Commit {
+            ballot: Ballot::ZERO,
+            agreement: agreement(at(20)),
+            transaction: Some(append()),
+        },
+        Request::Accept {
+            ballot: Ballot::ZERO,
+            proposal: Proposal::Slow,
+            agreement: agreement(at(20)),
+            transaction: Some(append()),
+        },
+    ] {
+        let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+        recover(&mut replica, TxnId(at(20)))?;
+        let answer = ask(&mut replica, TxnId(at(20)), request);
+        let refused = answer == Some(Answer::Preempted { promised: promise });
+        ensure(refused, "a promise is broken")?;
+    }
+    Ok(())
+}
+
+fn vote(status: Status, accepted: u64, execute_at: u64, deps: Deps) -> Answer {
+    Answer::Recovered(RecoveryVote {
+        status,
+        accepted: Ballot(at(accepted)),
+        execute_at: at(execute_at),
+        deps,
+        local_deps: Deps::default(),
+        voted: false,
+        superseded: false,
+        earlier_wait: Vec::new(),
+        earlier_no_wait: Vec::new(),
+        record: None,
+    })
+}
+
+/// Table 4.5: with an electorate of three, one that did not vote excludes the fast path.
+fn one_of_three_rejects() -> Result<(), String> {
+    let pre_accept = Request::PreAccept { transaction: append() };
+    let mut member = Coordinator::recovering(pre_accept)?;
+    member.hear(PEER, member.ballot, vote(Status::PreAccepted, 0, 5_000, Deps::default()));
+    let given_up = |request: &Request| matches!(request, Request::AcceptInvalidate { .. });
+    ensure(member.sent.iter().any(given_up), "a rejected transaction is taken for fast")
+}
+
+fn accepted(ballot: u64, execute_at: u64) -> Request {
+    Request::Accept {
+        ballot: Ballot(at(ballot)),
+        proposal: Proposal::Slow,
+        agreement: agreement(at(execute_at)),
+        transaction: Some(append()),
+    }
+}
+
+/// Table 4.5: of what was accepted, the highest ballot's is proposed.
+fn the_highest_ballot_is_proposed() -> Result<(), String> {
+    let mut member = Coordinator::recovering(accepted(800, 7_000))?;
+    member.hear(PEER, member.ballot, vote(Status::Accepted, 700, 6_000, Deps::default()));
+    let proposed = member.sent.iter().find_map(|request| match request {
+        Request::Accept { agreement, .. } => Some(agreement.execute_at),
+        _ => None,
+    });
+    ensure(proposed == Some(at(7_000)), "an older proposal is taken up")
+}
+
+/// Section 4.7: with the dependencies that were accepted with it.
+fn accepted_deps_are_proposed() -> Result<(), String> {
+    let pre_accept = Request::PreAccept { transaction: append() };
+    let mut member = Coordinator::recovering(pre_accept)?;
+    let dep = TxnId(at(5));
+    let deps = Deps::of(vec![(dep, Evidence::Stable)]);
+    member.hear(PEER, member.ballot, vote(Status::Accepted, 700, 6_000, deps));
+    let proposed = |request: &Request| matches!(request, Request::Accept { agreement, .. } if agreement.deps.contains(dep));
+    ensure(member.sent.iter().any(proposed), "accepted dependencies are lost")
+}
+
+/// Rule T4: a restarted core mints above whatever it may have used before, though its clock is behind.
+fn a_restart_mints_above_its_reservation() -> Result<(), String> {
+    let through = Timestamp::new(0, 50_000_000, u32::MAX);
+    let member = Coordinator::start([LogEntry::Reserve { through }]);
+    let id = Coordinator::submit(member, append())?.txn_id;
+    ensure(id.0 > through, "a timestamp may be minted twice")
+}
+
 const OTHER: CoreId = CoreId::new(NodeId(2), ShardId(0));
 
 /// A member that coordinates one transaction, and what it asks the others.
 struct Coordinator {
     member: Member,
     txn_id: TxnId,
+    ballot: Ballot,
     sent: Vec<Request>,
 }
 
 impl Coordinator {
     fn of(transaction: Arc<Transaction>) -> Result<Coordinator, String> {
-        let identity = Identity {
-            core: CoreId::new(NodeId(0), ShardId(0)),
-            topology: Arc::new(topology()),
-            ranges: vec![RANGE],
-            pace: Pace::default(),
-        };
-        let (mut member, effects) = Member::start(identity, [], Prng::new(1), 1_000);
-        for effect in effects {
-            if let Effect::Log { entry: LogEntry::Reserve { through }, .. } = effect {
-                member.handle(Event::Reserved { through }, 1_000);
-            }
-        }
+        Coordinator::submit(Coordinator::start([]), transaction)
+    }
+
+    fn submit(mut member: Member, transaction: Arc<Transaction>) -> Result<Coordinator, String> {
         let event = Event::Submit { request: RequestId(1), transaction };
         let asked = member.handle(event, 1_000).into_iter().find_map(|effect| match effect {
             Effect::Send { txn_id, .. } => Some(txn_id),
             _ => None,
         });
         let txn_id = asked.ok_or("nobody is asked to witness it")?;
-        Ok(Coordinator { member, txn_id, sent: Vec::new() })
+        Ok(Coordinator { member, txn_id, ballot: Ballot::ZERO, sent: Vec::new() })
+    }
+
+    /// One that has heard something of a transaction, and, when nothing came of it, takes it up.
+    fn recovering(heard: Request) -> Result<Coordinator, String> {
+        let mut member = Coordinator::start([]);
+        let txn_id = TxnId(at(2_000));
+        let (range, message) = (RANGE, Message::Request(heard));
+        member.handle(Event::Message { from: PEER, range, txn_id, message }, 1_000);
+        let asked = member.handle(Event::Tick, 1_000_000).into_iter().find_map(|effect| {
+            let Effect::Send { message: Message::Request(request), .. } = effect else {
+                return None;
+            };
+            matches!(request, Request::Recover { .. }).then_some(request)
+        });
+        let Some(Request::Recover { ballot, .. }) = asked else {
+            return Err("nobody takes up what does not end".into());
+        };
+        Ok(Coordinator { member, txn_id, ballot, sent: Vec::new() })
+    }
+
+    /// A member that may mint timestamps.
+    fn start(log: impl IntoIterator<Item = LogEntry>) -> Member {
+        let identity = Identity {
+            core: CoreId::new(NodeId(0), ShardId(0)),
+            topology: Arc::new(topology()),
+            ranges: vec![RANGE],
+            pace: Pace::default(),
+        };
+        let (mut member, effects) = Member::start(identity, log, Prng::new(1), 1_000);
+        for effect in effects {
+            if let Effect::Log { entry: LogEntry::Reserve { through }, .. } = effect {
+                member.handle(Event::Reserved { through }, 1_000);
+            }
+        }
+        member
     }
 
     fn hear(&mut self, from: CoreId, ballot: Ballot, answer: Answer) {
         let (range, txn_id) = (RANGE, self.txn_id);
         let message = Message::Answer { ballot, answer };
         let event = Event::Message { from, range, txn_id, message };
-        for effect in self.member.handle(event, 1_000) {
+        for effect in self.member.handle(event, 1_000_000) {
             if let Effect::Send { message: Message::Request(request), .. } = effect {
                 self.sent.push(request);
             }
@@ -359,5 +482,11 @@ pub fn all() -> Result<(), String> {
     a_sync_point_testifies()?;
     a_sync_point_waits_for_all()?;
     the_gone_are_not_new()?;
-    the_slow_path_stabilises()
+    the_slow_path_stabilises()?;
+    a_recovery_brings_no_vote()?;
+    a_promise_is_kept()?;
+    one_of_three_rejects()?;
+    the_highest_ballot_is_proposed()?;
+    accepted_deps_are_proposed()?;
+    a_restart_mints_above_its_reservation()
 }

@@ -65,7 +65,7 @@ fn decide(
                 topology.range(*range).rejects_fast(votes.rejects)
                     && !live(mutants::RECOVERY_IGNORES_REJECTIONS)
             });
-            if is_sync_point && !live(mutants::SYNC_POINT_RECOVERS_AS_FAST) {
+            if is_sync_point {
                 RecoveryRow::SyncPointUndecided
             } else if all.values().any(|vote| vote.superseded) {
                 RecoveryRow::Superseded

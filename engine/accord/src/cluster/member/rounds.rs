@@ -27,6 +27,10 @@ impl Member {
 
     pub(super) fn round_is_due(&mut self, range: RangeId) {
         self.schedule_round(range);
+        // One at a time: whatever keeps it from its end would keep the next one too.
+        if self.replicas.get(&range).is_none_or(|replica| replica.has_open_sync_point()) {
+            return;
+        }
         let Some(id) = self.clock.mint_above(Timestamp::ZERO) else { return };
         let transaction = Arc::new(Transaction::sync_point([range]));
         let at = (self.clock.wall_micros, self.pace);

@@ -41,6 +41,11 @@ impl RangeReplica {
         self.bounds
     }
 
+    /// Whether a sync point is known that has not ended here.
+    pub(in crate::cluster) fn has_open_sync_point(&self) -> bool {
+        self.sync_points.iter().any(|sync_point| !self.commands[sync_point].status().is_over())
+    }
+
     /// Takes back bounds from the log.
     pub(in crate::cluster) fn restore_bounds(&mut self, bounds: Bounds) {
         self.bounds.rejected_below = self.bounds.rejected_below.max(bounds.rejected_below);
