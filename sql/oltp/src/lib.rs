@@ -17,6 +17,7 @@
 //! The engine is seen through [`Engine`]; `engine/shard`'s client is the one that ships, and tests have a small one in memory.
 
 mod access;
+mod codec;
 mod engine;
 mod error;
 mod evaluation;
@@ -29,6 +30,7 @@ pub mod statement;
 pub mod transaction;
 
 pub use access::{Bounds, Targets, resolve};
+pub use codec::{SqlWorkloads, WORKLOAD_KINDS};
 pub use engine::{Committed, Engine, LeaseOutcome, LeaseWait};
 pub use error::{OltpError, StatementError};
 pub use evaluation::{Seeded, Surroundings};
