@@ -4,6 +4,7 @@
 //! 16  read of rows        version (1) | points | ranges
 //! 17  statement, one turn version (1) | library | slices | table | surroundings | statement | parameters | rows? | { token (8), key }*
 //! 18  COMMIT              version (1) | library | slices | table* | surroundings* | update* | validation | row* | schema* | entry* | attachment
+//! 19  COMMIT if unchanged  version (1) | { range, at (16) }* | a workload of kind 18
 //! ```
 //! `library` is the version of the function library by which the expressions were bound; a node that does not evaluate it takes no part.
 //!
@@ -25,13 +26,14 @@ use functions::{LIBRARY_VERSION, LIBRARY_VERSION_OLDEST};
 use types::codec::{DecodeError, Decoder, Encoder};
 use types::schema::RowAddress;
 use types::token::SliceCount;
-use types::{TextSettings, Token, Value};
+use types::{TextSettings, Timestamp, Token, Value};
 
 use crate::evaluation::Surroundings;
 use crate::read::ReadRows;
 use crate::row::TableRows;
 use crate::statement::PointWrite;
 use crate::transaction::CommitTransaction;
+use crate::unchanged::Unchanged;
 
 mod layout;
 mod parts;
@@ -45,6 +47,7 @@ pub const WORKLOAD_KINDS: RangeInclusive<u8> = 16..=63;
 pub(crate) const READ_ROWS: u8 = 16;
 pub(crate) const POINT_WRITE: u8 = 17;
 pub(crate) const COMMIT: u8 = 18;
+pub(crate) const UNCHANGED: u8 = 19;
 
 /// Of every kind; a kind whose form changes gets a version of its own.
 const FORMAT: u8 = 1;
@@ -65,7 +68,7 @@ impl WorkloadCodec for SqlWorkloads {
     fn decode(&self, bytes: &[u8]) -> Result<Arc<dyn Workload>, WorkloadDecodeError> {
         let decoder = &mut Decoder::new(bytes);
         let kind = decoder.u8()?;
-        if !matches!(kind, READ_ROWS | POINT_WRITE | COMMIT) {
+        if !matches!(kind, READ_ROWS..=UNCHANGED) {
             return Err(WorkloadDecodeError::UnknownKind { kind });
         }
         let error = decoder.invalid("workload format");
@@ -78,6 +81,7 @@ impl WorkloadCodec for SqlWorkloads {
                 check_library(decoder)?;
                 Arc::new(PointWrite::decode(decoder)?)
             }
+            UNCHANGED => return self.decode_unchanged(decoder),
             _ => {
                 check_library(decoder)?;
                 Arc::new(CommitTransaction::decode(decoder)?)
@@ -85,6 +89,26 @@ impl WorkloadCodec for SqlWorkloads {
         };
         decoder.finish()?;
         Ok(workload)
+    }
+}
+
+impl SqlWorkloads {
+    fn decode_unchanged(
+        self,
+        decoder: &mut Decoder<'_>,
+    ) -> Result<Arc<dyn Workload>, WorkloadDecodeError> {
+        let mut ranges = Vec::new();
+        for _ in 0..decoder.var_count(17, "ranges")? {
+            let range = decoder.varint_u32("range")? as usize;
+            ranges.push((range, Timestamp(decoder.u128()?)));
+        }
+        let error = decoder.invalid("what takes effect");
+        let wrapped = decoder.raw(decoder.remaining())?;
+        if wrapped.first() != Some(&COMMIT) {
+            return Err(error.into());
+        }
+        let workload = self.decode(wrapped)?;
+        Ok(Arc::new(Unchanged { workload, ranges }))
     }
 }
 
@@ -101,7 +125,7 @@ fn check_library(decoder: &mut Decoder<'_>) -> Result<(), WorkloadDecodeError> {
 pub(crate) fn encode_head(kind: u8, encoder: &mut Encoder) {
     encoder.u8(kind);
     encoder.u8(FORMAT);
-    if kind != READ_ROWS {
+    if matches!(kind, POINT_WRITE | COMMIT) {
         encoder.varint(u64::from(LIBRARY_VERSION));
     }
 }

@@ -28,6 +28,7 @@ mod reply;
 mod row;
 pub mod statement;
 pub mod transaction;
+mod unchanged;
 
 pub use access::{Bounds, Targets, resolve};
 pub use codec::{SqlWorkloads, WORKLOAD_KINDS};
@@ -38,6 +39,7 @@ pub use read::{ReadOutcome, StoredRows, candidates, finish_read, read_now};
 pub use reply::Changed;
 pub use row::TableRows;
 pub use transaction::Transaction;
+pub use unchanged::Unchanged;
 
 /// Rows that a shard core reads for one statement before it gives the statement to analytics.
 pub const READ_ROWS_MAX: u32 = 10_000;

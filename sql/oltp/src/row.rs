@@ -5,7 +5,7 @@ use std::sync::Arc;
 use functions::{EvalContext, evaluate};
 use plan::statement::BoundCheck;
 use types::key::Nulls;
-use types::row::{RowReader, decode_row, encode_row};
+use types::row::{RowReader, decode_row, encode_row, value_fits};
 use types::schema::RowAddress;
 use types::text_format::append_text;
 use types::token::SliceCount;
@@ -96,8 +96,13 @@ impl TableRows {
     /// The bytes of a stored row.
     ///
     /// # Errors
-    /// 54000 if the row is too long.
+    /// 54000 if the row is too long; XX000 for a value that is not of its column's type: another node planned the statement.
     pub fn encode(&self, row: &[Value]) -> Result<Vec<u8>, StatementError> {
+        let mut columns = self.types.iter().zip(row);
+        if !columns.all(|(sql_type, value)| value.is_null() || value_fits(*sql_type, value)) {
+            let message = "a value is not of the type of its column";
+            return Err(StatementError::new(SqlState::INTERNAL_ERROR, message));
+        }
         let mut bytes = Vec::with_capacity(64);
         encode_row(&self.types, row, &mut bytes);
         if bytes.len() > limits::ROW_BYTES_MAX {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use types::codec::{DecodeError, Decoder, Encoder};
 use types::key::{KeyOrder, Nulls};
+use types::row::value_fits;
 use types::schema::{ColumnSchema, IndexSchema, IndexState, KeyColumn, Partitioning};
 use types::token::SliceCount;
 use types::{ColumnId, ColumnType, SchemaVersion, SqlType, TableId, TableSchema, Value};
@@ -121,7 +122,11 @@ fn decode_column(position: u16, decoder: &mut Decoder<'_>) -> Result<ColumnSchem
     let sql_type = SqlType::from_code(decoder.u8()?).ok_or(error)?;
     let flags = decoder.u8()?;
     let missing = if flags & HAS_MISSING != 0 { decoder.value()? } else { Value::Null };
-    if flags & !FLAGS != 0 || missing.is_null() == (flags & HAS_MISSING != 0) {
+    let fits = match flags & HAS_MISSING {
+        0 => true,
+        _ => value_fits(sql_type, &missing),
+    };
+    if flags & !FLAGS != 0 || !fits {
         return Err(error);
     }
     Ok(ColumnSchema {

@@ -21,7 +21,7 @@ use crate::read::ReadRows;
 use crate::row::TableRows;
 use crate::statement::PointWrite;
 use crate::transaction::{Buffered, BufferedRow, Consistency, DeferredUpdate, Transaction};
-use crate::{Bounds, SqlWorkloads};
+use crate::{Bounds, SqlWorkloads, Unchanged};
 
 const TABLES: &[&str] = &[
     "create table accounts (id int8 primary key, branch int4 not null, balance numeric(12,2) \
@@ -257,6 +257,10 @@ fn workloads(bench: &Bench, prng: &mut Prng) -> Vec<Arc<dyn Workload>> {
     }
     all.push(bench.tpc_b().into_commit().1);
     all.push(block(bench, &one, &two).into_commit().1);
+    let workload = block(bench, &two, &one).into_commit().1;
+    // What changes is from five on.
+    let ranges = vec![(0, Timestamp::new(0, 4 + prng.below(2), 0)), (1, Timestamp::new(0, 5, 0))];
+    all.push(Arc::new(Unchanged { workload, ranges }));
     all
 }
 
