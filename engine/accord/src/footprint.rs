@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use types::token::SliceCount;
 use types::{SchemaVersion, TableId, Timestamp, Token};
 
 /// How an entry is touched.
@@ -109,8 +110,8 @@ pub struct RangeEntry {
     high_end: u32,
 }
 
-/// Everything that a transaction touches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Everything that a transaction touches. Two are equal if they touch the same in the same order, however their entries were added.
+#[derive(Clone, Debug, Default)]
 pub struct Footprint {
     points: Vec<PointEntry>,
     ranges: Vec<RangeEntry>,
@@ -166,9 +167,29 @@ impl Footprint {
         }
     }
 
+    /// As [`Footprint::planned_at`] for each of many; false if a table is among them twice.
+    pub(crate) fn plan_at_all(&mut self, planned: Vec<(TableId, SchemaVersion)>) -> bool {
+        let mut tables: Vec<TableId> = planned.iter().map(|(table, _)| *table).collect();
+        tables.sort_unstable();
+        self.schema = planned;
+        tables.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
     /// The transaction will execute above `timestamp`: the snapshot of an interactive transaction.
     pub fn execute_above(&mut self, timestamp: Timestamp) {
         self.above = self.above.max(timestamp);
+    }
+
+    /// Widens each range of which only the time of the last change is read to whole slices: what is known of that time is known by slice, so that
+    /// whoever changes the slice must conflict. On several nodes the answer is then the same at every replica.
+    pub fn widen_to_slices(&mut self, slices: SliceCount) {
+        for range in &mut self.ranges {
+            if range.access.reads() && range.need == RangeNeed::ChangedAt {
+                let (first, last) = (range.tokens.first, range.tokens.last);
+                range.tokens.first = Token::in_slice(slices, slices.slice_of(first), 0);
+                range.tokens.last = Token::in_slice(slices, slices.slice_of(last), u64::MAX);
+            }
+        }
     }
 
     /// The rows, in the order in which they were added.
@@ -246,8 +267,36 @@ impl Footprint {
     }
 }
 
+impl PartialEq for Footprint {
+    fn eq(&self, other: &Footprint) -> bool {
+        let point = |of: &Footprint, at: usize| {
+            let point = &of.points[at];
+            (point.table, point.token, point.access)
+        };
+        let range = |of: &Footprint, at: usize| {
+            let range = &of.ranges[at];
+            (range.table, range.tokens, range.access, range.need)
+        };
+        self.above == other.above
+            && self.schema == other.schema
+            && self.points.len() == other.points.len()
+            && self.ranges.len() == other.ranges.len()
+            && (0..self.points.len()).all(|at| {
+                point(self, at) == point(other, at)
+                    && self.key_of(&self.points[at]) == other.key_of(&other.points[at])
+            })
+            && (0..self.ranges.len()).all(|at| {
+                range(self, at) == range(other, at)
+                    && self.bounds_of(&self.ranges[at]) == other.bounds_of(&other.ranges[at])
+            })
+    }
+}
+
+impl Eq for Footprint {}
+
 #[cfg(test)]
 mod tests {
+    use types::token::SliceCount;
     use types::{TableId, Token};
 
     use super::{Access, Footprint, RangeNeed, TokenRange};
@@ -274,6 +323,24 @@ mod tests {
         assert!(footprint.covers_write(TableId(2), Token(9), b"c"));
         assert!(!footprint.covers_write(TableId(2), Token(9), b"d"));
         assert!(!footprint.covers_write(TableId(3), Token(9), b"x"), "only read");
+    }
+
+    #[test]
+    fn a_time_of_change_is_asked_of_whole_slices() {
+        let slices = SliceCount::DEFAULT;
+        let slice = slices.slice_of(Token(1 << 60));
+        let one = TokenRange::one(Token(1 << 60));
+        let mut footprint = Footprint::new();
+        let keys = (&b""[..], None);
+        footprint.range(TableId(1), one, keys, Access::Read, RangeNeed::ChangedAt);
+        footprint.range(TableId(1), one, keys, Access::Read, RangeNeed::Rows { limit: 1 });
+        footprint.range(TableId(1), one, keys, Access::Write, RangeNeed::ChangedAt);
+        footprint.widen_to_slices(slices);
+        let widened = footprint.ranges()[0].tokens;
+        assert_eq!(widened.first, Token::in_slice(slices, slice, 0));
+        assert_eq!(widened.last, Token::in_slice(slices, slice, u64::MAX));
+        assert_eq!(footprint.ranges()[1].tokens, one);
+        assert_eq!(footprint.ranges()[2].tokens, one);
     }
 
     #[test]

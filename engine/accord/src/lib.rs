@@ -44,6 +44,7 @@ extern crate alloc;
 
 mod clock;
 pub mod cluster;
+mod codec;
 mod conflicts;
 mod effect;
 mod event;
@@ -51,6 +52,7 @@ mod footprint;
 mod message;
 pub mod mutants;
 pub mod outbox;
+mod part;
 mod participants;
 mod replica;
 mod rows;
@@ -66,6 +68,7 @@ pub use effect::{Effect, LoadId, RequestId, Response};
 pub use event::{Event, SnapshotAt};
 pub use footprint::{Access, Footprint, PointEntry, RangeEntry, RangeNeed, TokenRange};
 pub use message::{Answer, Message};
+pub use part::{LastChange, NotLoaded, Observed, read_part};
 pub use participants::{Placement, ShardSet};
 pub use replica::{Replica, ReplicaOptions};
 pub use rows::Rows;
@@ -73,4 +76,7 @@ pub use store::{LogPosition, NotLogged, PointRead, RangeQuery, RangeRead, Store}
 pub use txn::TxnId;
 pub use validation::{Expected, Validation};
 pub use view::{RowVersion, RowVisitor, View};
-pub use workload::{Abort, Commit, Installs, Outcome, Record, SchemaChange, Workload, Write};
+pub use workload::{
+    Abort, Commit, Installs, Outcome, Record, SchemaChange, Workload, WorkloadCodec,
+    WorkloadDecodeError, Write,
+};

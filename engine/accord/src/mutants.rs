@@ -124,4 +124,44 @@ mutants! {
     ANSWER_WITHOUT_ALL_RANGES = 163,
     /// Messages leave before what they say is durable.
     SEND_BEFORE_DURABLE = 164,
+    /// A replica accepts to invalidate below its promise.
+    INVALIDATE_IGNORES_PROMISE = 165,
+    /// A replica commits below its promise.
+    COMMIT_IGNORES_PROMISE = 166,
+    /// A promise for an unknown transaction is not kept.
+    UNKNOWN_IS_NOT_PROMISED = 167,
+    /// A replica that first hears of a transaction from a recovery votes for it.
+    RECOVERY_VOTES = 168,
+    /// Recovery ignores accepted sync points.
+    RECOVERY_IGNORES_SYNC_POINTS = 169,
+    /// Recovery ignores what was let go of.
+    RECOVERY_IGNORES_SETTLED = 170,
+    /// An earlier transaction that is only accepted testifies.
+    ACCEPTED_EARLIER_TESTIFIES = 171,
+    /// A transaction that executes before testifies.
+    EXECUTED_BEFORE_TESTIFIES = 172,
+    /// Of two accepted proposals any is taken.
+    BALLOT_DOES_NOT_RANK = 173,
+    /// A recovery proposes other dependencies than were accepted.
+    ACCEPTED_DEPS_IGNORED = 174,
+    /// Dependencies of a range that nobody holds are taken for agreed.
+    MISSING_DEPS_ASSUMED = 175,
+    /// Dependencies that were found while accepting are not agreed on.
+    EXTRA_DEPS_DROPPED = 176,
+    /// A sync point lets later ones below it begin.
+    SYNC_POINT_DOES_NOT_REJECT = 177,
+    /// A sync point is applied before those below it that execute above it.
+    SYNC_POINT_PASSES_LATER = 178,
+    /// A coordinator goes on though a sync point was there first.
+    REJECTION_IGNORED = 180,
+    /// What was let go of is taken for new.
+    GONE_IS_NEW = 181,
+    /// What every replica has applied leaves no trace on its tokens.
+    SETTLED_LEAVES_NO_TRACE = 182,
+    /// A transaction is let go of when one of its ranges has applied it everywhere.
+    ONE_RANGE_IS_ENOUGH = 183,
+    /// Most replicas are taken for all.
+    MAJORITY_IS_UNIVERSAL = 184,
+    /// Timestamps are minted again after a restart.
+    RESERVATION_FORGOTTEN = 185,
 }

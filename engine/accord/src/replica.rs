@@ -27,9 +27,10 @@ use crate::footprint::{Footprint, TokenRange};
 use crate::message::Message;
 use crate::mutants;
 use crate::outbox::Outbox;
+use crate::part::LastChange;
 use crate::participants::Placement;
 use crate::store::{LogPosition, Store};
-use crate::tables::{LastChange, Tables};
+use crate::tables::Tables;
 use crate::txn::TxnId;
 use crate::workload::{Abort, Record};
 

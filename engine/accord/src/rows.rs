@@ -27,8 +27,8 @@ struct StoredRange {
     rows: Vec<StoredRow>,
 }
 
-/// Rows by their index in a footprint. One buffer holds all bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Rows by their index in a footprint. One buffer holds all bytes. Two are equal if they hold the same rows in the same order, wherever in the buffer.
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     bytes: Vec<u8>,
     /// Rows that exist, ascending by index.
@@ -99,6 +99,35 @@ impl Rows {
         range.rows.push(stored);
     }
 
+    pub(crate) fn point_count(&self) -> usize {
+        self.points.len()
+    }
+
+    /// The rows of points: index, execute_at, row.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (usize, Timestamp, &[u8])> {
+        self.points
+            .iter()
+            .map(|(point, stored)| (*point, stored.execute_at, self.slice(stored.row)))
+    }
+
+    pub(crate) fn range_part_count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// What each shard gave of ranges: index, time of the last change, rows.
+    pub(crate) fn range_parts(
+        &self,
+    ) -> impl Iterator<Item = (usize, Timestamp, impl ExactSizeIterator<Item = (&[u8], Timestamp, &[u8])>)>
+    {
+        self.ranges.iter().map(|part| {
+            let rows = part
+                .rows
+                .iter()
+                .map(|row| (self.slice(row.key), row.execute_at, self.slice(row.row)));
+            (part.range, part.changed_at, rows)
+        })
+    }
+
     fn store(&mut self, key: &[u8], execute_at: Timestamp, row: &[u8]) -> StoredRow {
         let key = self.push_bytes(key);
         let row = self.push_bytes(row);
@@ -120,6 +149,19 @@ impl Rows {
         &self.bytes[span.start as usize..span.end as usize]
     }
 }
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Rows) -> bool {
+        self.points().eq(other.points())
+            && self.ranges.len() == other.ranges.len()
+            && self
+                .range_parts()
+                .zip(other.range_parts())
+                .all(|(left, right)| (left.0, left.1) == (right.0, right.1) && left.2.eq(right.2))
+    }
+}
+
+impl Eq for Rows {}
 
 #[cfg(test)]
 mod tests {

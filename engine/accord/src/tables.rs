@@ -4,20 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use types::mutants::live;
-use types::{SchemaVersion, SliceId, TableId, Timestamp};
+use types::{SchemaVersion, SliceId, TableId};
 
 use crate::footprint::{Footprint, TokenRange};
 use crate::mutants;
+use crate::part::LastChange;
 use crate::participants::Placement;
 use crate::store::LogPosition;
 use crate::workload::{Abort, SchemaChange};
-
-/// The last change of one slice of a table on this start of the node.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LastChange {
-    pub(crate) execute_at: Timestamp,
-    pub(crate) position: LogPosition,
-}
 
 #[derive(Clone, Debug, Default)]
 struct Table {

@@ -5,7 +5,7 @@ use core::fmt;
 use types::Timestamp;
 
 /// Unique timestamp given to a transaction when it is first registered; never its time of execution by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxnId(pub Timestamp);
 
 impl fmt::Display for TxnId {

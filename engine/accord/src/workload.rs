@@ -1,8 +1,14 @@
 //! What a transaction does: a deterministic function from the rows it reads to writes and a reply, or a refusal.
+//!
+//! A workload travels: to every replica that may have to evaluate it, and into what a recovery finds. So it has a form in bytes, whose first byte is
+//! its kind, and whoever composes the program gives each node one [`WorkloadCodec`] that knows every kind. What is decoded encodes to the same bytes and
+//! gives the same outcome. Kinds are never used twice: 1 to 15 are `engine/shard`'s, 16 to 63 `sql/oltp`'s, 64 to 199 free, those from 200 belong to tests.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use types::codec::DecodeError;
 use types::{SchemaVersion, TableId, Timestamp, Token};
 
 use crate::view::View;
@@ -11,6 +17,47 @@ use crate::view::View;
 pub trait Workload: fmt::Debug + Send + Sync {
     /// Evaluates on the rows as they are at `execute_at`.
     fn evaluate(&self, execute_at: Timestamp, view: &dyn View) -> Outcome;
+
+    /// Appends its form in bytes: its kind, then what [`WorkloadCodec::decode`] needs to make one that does the same. It runs to the end of the bytes.
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// Makes workloads from bytes that another node, or this one before it fell, has encoded.
+pub trait WorkloadCodec: Send + Sync {
+    /// Inverse of [`Workload::encode`]: `decode(bytes)` encodes to `bytes` again.
+    ///
+    /// # Errors
+    /// Whatever the bytes are, never a panic. After [`WorkloadDecodeError::UnknownKind`] and [`WorkloadDecodeError::UnknownLibraryVersion`] the node must
+    /// not take part in the transaction: it could not evaluate it, or would evaluate it otherwise.
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<dyn Workload>, WorkloadDecodeError>;
+}
+
+/// Why a workload could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkloadDecodeError {
+    /// A newer program, or another one.
+    #[error("a transaction has the kind {kind}, which this program does not know: update it")]
+    UnknownKind {
+        /// The first byte.
+        kind: u8,
+    },
+    /// Its expressions were bound by a library of functions whose answers may differ from those here.
+    #[error(
+        "a transaction was planned with version {found} of the function library, and this \
+         program evaluates {oldest} to {newest}: update the older node, or let the newer one \
+         plan for it"
+    )]
+    UnknownLibraryVersion {
+        /// What it carries.
+        found: u16,
+        /// The oldest that is evaluated here.
+        oldest: u16,
+        /// The newest.
+        newest: u16,
+    },
+    /// No encoding made these bytes.
+    #[error("the bytes of a transaction are malformed")]
+    Malformed(#[from] DecodeError),
 }
 
 /// Result of an evaluation.

@@ -17,6 +17,7 @@ use types::Timestamp;
 use crate::attachment::{Attachment, SealedId};
 use crate::client::{Committed, ShardClient};
 use crate::error::ShardError;
+use crate::workloads;
 
 struct Held {
     files: Arc<SealedFiles>,
@@ -73,9 +74,9 @@ impl SealedRegister {
 
 /// A workload whose record publishes sealed files, too.
 #[derive(Debug)]
-struct Publishing {
-    workload: Arc<dyn Workload>,
-    sealed: SealedId,
+pub(crate) struct Publishing {
+    pub(crate) workload: Arc<dyn Workload>,
+    pub(crate) sealed: SealedId,
 }
 
 impl Workload for Publishing {
@@ -89,6 +90,12 @@ impl Workload for Publishing {
         commit.attachment = Attachment { sealed: Some(self.sealed), ..attachment }.encode();
         commit.installs = Installs::WhenDurable;
         Outcome::Commit(commit)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(workloads::PUBLISHING);
+        out.extend_from_slice(&self.sealed.0.to_le_bytes());
+        self.workload.encode(out);
     }
 }
 

@@ -29,6 +29,7 @@ mod requests;
 mod row_ids;
 mod shard;
 mod snapshot_source;
+mod workloads;
 
 pub use attachment::Attachment;
 pub use client::{Committed, ShardClient};
@@ -39,3 +40,4 @@ pub use lease::{Lease, LeaseId, LeaseOutcome, LeaseTake, LeaseWait};
 pub use options::{NodeShared, ShardOptions};
 pub use row_ids::{ROW_IDS, row_ids_layout};
 pub use shard::Shard;
+pub use workloads::{WORKLOAD_KINDS, decode_workload};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use accord::{Access, Commit, Footprint, Outcome, TokenRange, View, Workload, Write};
 use storage::{LayoutColumn, TableLayout};
+use types::codec::Encoder;
 use types::key::{KeyOrder, append_key_column};
 use types::row::{decode_row, encode_row};
 use types::schema::KeyColumn;
@@ -17,6 +18,7 @@ use types::{ColumnId, SliceId, SqlType, TableId, Timestamp, Token, Value};
 use crate::attachment::Attachment;
 use crate::client::ShardClient;
 use crate::error::ShardError;
+use crate::workloads;
 
 /// The system's storage table of row-id blocks.
 pub const ROW_IDS: TableId = TableId(u32::MAX - 1);
@@ -111,11 +113,11 @@ impl RowIds {
 
 /// Moves a slice's counter on; replies with where it was.
 #[derive(Debug)]
-struct TakeBlock {
-    slice: SliceId,
-    token: Token,
-    key: Vec<u8>,
-    numbers: u64,
+pub(crate) struct TakeBlock {
+    pub(crate) slice: SliceId,
+    pub(crate) token: Token,
+    pub(crate) key: Vec<u8>,
+    pub(crate) numbers: u64,
 }
 
 impl Workload for TakeBlock {
@@ -138,5 +140,15 @@ impl Workload for TakeBlock {
             reply: first.to_le_bytes().to_vec(),
             ..Commit::default()
         })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut encoder = Encoder::after(std::mem::take(out));
+        encoder.u8(workloads::TAKE_BLOCK);
+        encoder.varint(u64::from(self.slice.0));
+        encoder.u64(self.token.0);
+        encoder.var_bytes(&self.key);
+        encoder.varint(self.numbers);
+        *out = encoder.into_bytes();
     }
 }

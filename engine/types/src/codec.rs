@@ -38,6 +38,11 @@ impl Encoder {
         Encoder { bytes: Vec::new() }
     }
 
+    /// Goes on after what a buffer holds; [`Encoder::into_bytes`] gives the buffer back.
+    pub const fn after(bytes: Vec<u8>) -> Encoder {
+        Encoder { bytes }
+    }
+
     /// What was appended.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -81,6 +86,21 @@ impl Encoder {
     /// Appends four bytes, two's complement.
     pub fn i32(&mut self, value: i32) {
         self.u32(value as u32);
+    }
+
+    /// Appends a number in as many bytes as it needs, seven bits a byte, the lowest first: small in most messages between nodes.
+    pub fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    /// Appends a length ([`Encoder::varint`]) and the bytes.
+    pub fn var_bytes(&mut self, value: &[u8]) {
+        self.varint(value.len() as u64);
+        self.bytes.extend_from_slice(value);
     }
 
     /// Appends a length (four bytes) and the bytes.
@@ -281,6 +301,62 @@ impl<'a> Decoder<'a> {
         core::str::from_utf8(self.bytes()?).map_err(|_| error)
     }
 
+    /// Reads a number of [`Encoder::varint`]. There is one form of each number: a longer one is invalid, so that what is decoded encodes to the same bytes.
+    pub fn varint(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        let error = self.invalid(field);
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(error);
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return if byte == 0 && shift > 0 { Err(error) } else { Ok(value) };
+            }
+        }
+        Err(error)
+    }
+
+    /// Reads a number of [`Encoder::varint`] that must fit 32 bits.
+    pub fn varint_u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        let error = self.invalid(field);
+        u32::try_from(self.varint(field)?).map_err(|_| error)
+    }
+
+    /// Reads what [`Encoder::var_bytes`] appended.
+    pub fn var_bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let error = self.invalid(field);
+        let length = usize::try_from(self.varint(field)?).map_err(|_| error)?;
+        self.raw(length)
+    }
+
+    /// Reads a length of [`Encoder::var_bytes`] and UTF-8 text.
+    pub fn var_str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let error = self.invalid(field);
+        core::str::from_utf8(self.var_bytes(field)?).map_err(|_| error)
+    }
+
+    /// As [`Decoder::count`], for a number of [`Encoder::varint`].
+    pub fn var_count(
+        &mut self,
+        element_bytes_min: usize,
+        field: &'static str,
+    ) -> Result<usize, DecodeError> {
+        let error = self.invalid(field);
+        let count = usize::try_from(self.varint(field)?).map_err(|_| error)?;
+        if count.saturating_mul(element_bytes_min.max(1)) > self.remaining() {
+            return Err(error);
+        }
+        Ok(count)
+    }
+
+    /// Nothing may be left.
+    pub fn finish(&self) -> Result<(), DecodeError> {
+        if self.remaining() == 0 { Ok(()) } else { Err(self.invalid("end of the bytes")) }
+    }
+
     /// Reads an owned text.
     pub fn string(&mut self, field: &'static str) -> Result<String, DecodeError> {
         Ok(String::from(self.str(field)?))
@@ -373,6 +449,26 @@ mod tests {
             for end in 0..bytes.len() {
                 assert!(Decoder::new(&bytes[..end]).value().is_err());
             }
+        }
+    }
+
+    #[test]
+    fn a_varint_has_one_form() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut encoder = Encoder::after(vec![9]);
+            encoder.varint(value);
+            let bytes = encoder.into_bytes();
+            let mut decoder = Decoder::new(&bytes[1..]);
+            assert_eq!(decoder.varint("number"), Ok(value));
+            assert_eq!(decoder.finish(), Ok(()));
+            for end in 1..bytes.len() {
+                assert!(Decoder::new(&bytes[1..end]).varint("number").is_err());
+            }
+        }
+        // A zero that goes on, more than 64 bits, more than ten bytes.
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        for bytes in [&[0x80, 0x00][..], &beyond, &[0xff; 11]] {
+            assert!(Decoder::new(bytes).varint("number").is_err(), "{bytes:?}");
         }
     }
 

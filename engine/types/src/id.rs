@@ -16,8 +16,12 @@ macro_rules! id {
 }
 
 id!(
-    /// One server process.
+    /// One server process; below 2^24.
     NodeId(u32)
+);
+id!(
+    /// One shard core of one node of a cluster: `node << 8 | shard`. It mints timestamps under this name.
+    CoreId(u32)
 );
 id!(
     /// The part of the database owned by one core; dense from zero on each node.
@@ -51,6 +55,27 @@ id!(
     /// Grows by one with every change of a table's schema.
     SchemaVersion(u64)
 );
+
+impl CoreId {
+    /// A shard core of a node.
+    ///
+    /// # Panics
+    /// If the node is 2^24 or above, or the shard 2^8.
+    pub const fn new(node: NodeId, shard: ShardId) -> CoreId {
+        assert!(node.0 < 1 << 24 && shard.0 < 1 << 8, "a core's name has 32 bits");
+        CoreId(node.0 << 8 | shard.0 as u32)
+    }
+
+    /// The server process: the one who votes.
+    pub const fn node(self) -> NodeId {
+        NodeId(self.0 >> 8)
+    }
+
+    /// The shard.
+    pub const fn shard(self) -> ShardId {
+        ShardId((self.0 & 0xFF) as u16)
+    }
+}
 
 impl ShardId {
     /// Index into per-shard arrays.

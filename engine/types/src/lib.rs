@@ -36,7 +36,8 @@ pub mod value;
 pub use bytes::{ByteCount, ByteOffset, KIB, MIB};
 pub use error::ValueError;
 pub use id::{
-    ColumnId, ConnectionId, LogId, NodeId, SchemaVersion, ShardId, SliceId, SstableId, TableId,
+    ColumnId, ConnectionId, CoreId, LogId, NodeId, SchemaVersion, ShardId, SliceId, SstableId,
+    TableId,
 };
 pub use numeric::Numeric;
 pub use schema::{ColumnSchema, IndexSchema, TableSchema};

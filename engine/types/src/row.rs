@@ -93,7 +93,8 @@ pub fn encode_row_refs(types: &[SqlType], values: &[ValueRef<'_>], out: &mut Vec
     }
 }
 
-fn value_fits(sql_type: SqlType, value: &Value) -> bool {
+/// Whether a column of a type can store a value. NULL is no value, and nobody stores an array.
+pub fn value_fits(sql_type: SqlType, value: &Value) -> bool {
     let physical = match value {
         Value::Bool(_) => PhysicalType::Bool,
         Value::Int2(_) => PhysicalType::Int16,

@@ -5,6 +5,7 @@
 
 mod named;
 
+use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::{SqlState, ValueError};
 pub use named::NamedZone;
 
@@ -223,6 +224,67 @@ impl TextSettings {
         bytea_output: ByteaOutput::Hex,
         transaction_micros: 0,
     };
+}
+
+impl TextSettings {
+    /// Appends the settings but for the transaction's time: `zone (0 for UTC, 1 and offset and name, 2 and name) | date order and bytea_output (1)`.
+    pub fn encode(&self, encoder: &mut Encoder) {
+        match self.time_zone {
+            TimeZone::UTC => encoder.u8(0),
+            TimeZone::Fixed(zone) => {
+                encoder.u8(1);
+                encoder.i32(zone.offset_seconds);
+                encoder.var_bytes(&zone.abbreviation[..usize::from(zone.abbreviation_bytes)]);
+            }
+            TimeZone::Named(zone) => {
+                encoder.u8(2);
+                encoder.var_bytes(zone.name().as_bytes());
+            }
+        }
+        let date_order = match self.date_order {
+            DateOrder::MonthDayYear => 0,
+            DateOrder::DayMonthYear => 1,
+            DateOrder::YearMonthDay => 2,
+        };
+        encoder.u8(date_order << 1 | u8::from(self.bytea_output == ByteaOutput::Escape));
+    }
+
+    /// Reads what [`TextSettings::encode`] appended; the transaction's time is that of [`TextSettings::DEFAULT`].
+    ///
+    /// # Errors
+    /// Bytes that it does not make, or a zone that is not in the tables here.
+    pub fn decode(decoder: &mut Decoder<'_>) -> Result<TextSettings, DecodeError> {
+        let error = decoder.invalid("time zone");
+        let time_zone = match decoder.u8()? {
+            0 => TimeZone::UTC,
+            1 => {
+                let offset_seconds = decoder.i32()?;
+                let name = decoder.var_str("time zone")?;
+                let zone = FixedZone::named(offset_seconds, name).ok_or(error)?;
+                let as_written = zone.abbreviation() == name && zone != FixedZone::UTC;
+                if !as_written || offset_seconds.unsigned_abs() >= OFFSET_SECONDS_MAX as u32 {
+                    return Err(error);
+                }
+                TimeZone::Fixed(zone)
+            }
+            2 => {
+                let name = decoder.var_str("time zone")?;
+                let zone = NamedZone::parse(name).filter(|zone| zone.name() == name);
+                TimeZone::Named(zone.ok_or(error)?)
+            }
+            _ => return Err(error),
+        };
+        let error = decoder.invalid("settings");
+        let bits = decoder.u8()?;
+        let date_order = match bits >> 1 {
+            0 => DateOrder::MonthDayYear,
+            1 => DateOrder::DayMonthYear,
+            2 => DateOrder::YearMonthDay,
+            _ => return Err(error),
+        };
+        let bytea_output = if bits & 1 == 1 { ByteaOutput::Escape } else { ByteaOutput::Hex };
+        Ok(TextSettings { time_zone, date_order, bytea_output, ..TextSettings::DEFAULT })
+    }
 }
 
 /// `DateStyle`'s second half.

@@ -4,9 +4,11 @@
 //! functions. [`Expr::Outer`] and [`Expr::Subquery`] are understood by plan and olap only: the subquery itself lives in plan's side table.
 
 mod codec;
+mod portable;
 mod walk;
 
 pub use codec::{decode_expr, encode_expr};
+pub use portable::NotPortable;
 pub(crate) use walk::too_deep;
 
 use crate::registry::{FunctionId, Volatility};

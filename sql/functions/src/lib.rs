@@ -25,7 +25,7 @@ pub use aggregate::{
 pub use cast::{CastKind, CastMethod, cast_value, find_cast};
 pub use context::{CatalogFunctions, EvalContext, NoCatalog, NoVolatile, VolatileSource};
 pub use evaluate::{apply, evaluate, evaluate_predicate};
-pub use expr::{Expr, Quantifier, SubqueryKind, Test};
+pub use expr::{Expr, NotPortable, Quantifier, SubqueryKind, Test};
 pub use library::RegexCache;
 pub use registry::{
     ArgumentType, FunctionDefinition, FunctionId, Nulls, OperatorDefinition, Volatility, functions,
@@ -41,4 +41,10 @@ pub type EvalError = types::ValueError;
 
 /// What encoded expressions carry; grows whenever the answer of a function that may be deferred changes, so that a node which would answer otherwise
 /// refuses to take part.
+/// The tables of time zones are a part of it.
 pub const LIBRARY_VERSION: u16 = 1;
+
+/// The oldest version whose answers this library still gives: what a node that is newer than others plans and evaluates until all are.
+pub const LIBRARY_VERSION_OLDEST: u16 = 1;
+
+const _: () = assert!(LIBRARY_VERSION_OLDEST <= LIBRARY_VERSION);

@@ -23,4 +23,5 @@ pub(crate) mod regex_functions;
 pub(crate) mod strings;
 pub(crate) mod text;
 
+pub(crate) use catalog::asks_session;
 pub use regex::RegexCache;

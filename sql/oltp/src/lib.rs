@@ -17,6 +17,7 @@
 //! The engine is seen through [`Engine`]; `engine/shard`'s client is the one that ships, and tests have a small one in memory.
 
 mod access;
+mod codec;
 mod engine;
 mod error;
 mod evaluation;
@@ -27,8 +28,10 @@ mod reply;
 mod row;
 pub mod statement;
 pub mod transaction;
+mod unchanged;
 
 pub use access::{Bounds, Targets, resolve};
+pub use codec::{SqlWorkloads, WORKLOAD_KINDS};
 pub use engine::{Committed, Engine, LeaseOutcome, LeaseWait};
 pub use error::{OltpError, StatementError};
 pub use evaluation::{Seeded, Surroundings};
@@ -36,6 +39,7 @@ pub use read::{ReadOutcome, StoredRows, candidates, finish_read, read_now};
 pub use reply::Changed;
 pub use row::TableRows;
 pub use transaction::Transaction;
+pub use unchanged::Unchanged;
 
 /// Rows that a shard core reads for one statement before it gives the statement to analytics.
 pub const READ_ROWS_MAX: u32 = 10_000;

@@ -7,11 +7,13 @@ use functions::{EvalContext, Expr, evaluate, evaluate_predicate};
 use plan::point_plan::ReadOrder;
 use plan::query::SortKey;
 use plan::statement::ShortRead;
+use types::codec::{DecodeError, Decoder, Encoder};
 use types::schema::RowAddress;
 use types::{SchemaVersion, SqlState, TableId, Timestamp, Value};
 
 use crate::READ_ROWS_MAX;
 use crate::access::{Bounds, Targets};
+use crate::codec;
 use crate::engine::Engine;
 use crate::error::{OltpError, StatementError};
 use crate::row::TableRows;
@@ -80,9 +82,22 @@ impl StoredRows {
 
 /// Gives back every row of its footprint.
 #[derive(Debug)]
-struct ReadRows {
-    points: usize,
-    ranges: usize,
+pub(crate) struct ReadRows {
+    pub(crate) points: usize,
+    pub(crate) ranges: usize,
+}
+
+impl ReadRows {
+    /// The form is in [`crate::codec`].
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<ReadRows, DecodeError> {
+        let error = decoder.invalid("points and ranges");
+        let points = decoder.varint_u32("points")?;
+        let ranges = decoder.varint_u32("ranges")?;
+        if points > READ_ROWS_MAX || ranges > 1 {
+            return Err(error);
+        }
+        Ok(ReadRows { points: points as usize, ranges: ranges as usize })
+    }
 }
 
 impl Workload for ReadRows {
@@ -97,6 +112,14 @@ impl Workload for ReadRows {
             view.range(range, &mut |_, _, row| rows.push(row));
         }
         Outcome::Commit(Commit { reply: rows.into_reply(), ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut encoder = Encoder::after(std::mem::take(out));
+        codec::encode_head(codec::READ_ROWS, &mut encoder);
+        encoder.varint(self.points as u64);
+        encoder.varint(self.ranges as u64);
+        *out = encoder.into_bytes();
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use functions::{EvalContext, evaluate};
 use plan::statement::BoundCheck;
-use types::row::{RowReader, decode_row, encode_row};
+use types::key::Nulls;
+use types::row::{RowReader, decode_row, encode_row, value_fits};
 use types::schema::RowAddress;
 use types::text_format::append_text;
 use types::token::SliceCount;
@@ -38,6 +39,27 @@ impl TableRows {
         decode_row(&self.types, bytes, |column| &self.schema.columns[column].missing).map_err(
             |error| OltpError::Damaged { table: self.schema.storage_id, column: error.column },
         )
+    }
+
+    /// As [`TableRows::decode`], for a row whose index entries are to be moved: no NULL where an index's key has no form for one.
+    ///
+    /// # Errors
+    /// [`OltpError::Damaged`].
+    pub(crate) fn decode_to_change(&self, bytes: &[u8]) -> Result<Vec<Value>, OltpError> {
+        let row = self.decode(bytes)?;
+        match self.null_in_key(&row) {
+            Some(column) => Err(OltpError::Damaged { table: self.schema.storage_id, column }),
+            None => Ok(row),
+        }
+    }
+
+    /// The first column of an index's key that is NULL and must not be.
+    pub(crate) fn null_in_key(&self, row: &[Value]) -> Option<usize> {
+        let mut columns = self.schema.indexes.iter().flat_map(|index| &index.columns);
+        let null = columns.find(|column| {
+            column.order.nulls == Nulls::Never && row[usize::from(column.position)].is_null()
+        });
+        null.map(|column| usize::from(column.position))
     }
 
     /// Visits some stored columns of a row, in ascending order of position, without copying them.
@@ -74,8 +96,13 @@ impl TableRows {
     /// The bytes of a stored row.
     ///
     /// # Errors
-    /// 54000 if the row is too long.
+    /// 54000 if the row is too long; XX000 for a value that is not of its column's type: another node planned the statement.
     pub fn encode(&self, row: &[Value]) -> Result<Vec<u8>, StatementError> {
+        let mut columns = self.types.iter().zip(row);
+        if !columns.all(|(sql_type, value)| value.is_null() || value_fits(*sql_type, value)) {
+            let message = "a value is not of the type of its column";
+            return Err(StatementError::new(SqlState::INTERNAL_ERROR, message));
+        }
         let mut bytes = Vec::with_capacity(64);
         encode_row(&self.types, row, &mut bytes);
         if bytes.len() > limits::ROW_BYTES_MAX {

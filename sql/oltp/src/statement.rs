@@ -1,5 +1,7 @@
 //! Statements that are one turn: known rows, evaluated at the transaction's own timestamp where they are.
 
+mod codec;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -83,7 +85,7 @@ impl PointWrite {
         })
     }
 
-    fn footprint(&self) -> Footprint {
+    pub(crate) fn footprint(&self) -> Footprint {
         let mut footprint = Footprint::new();
         for (table, version) in &self.statement.tables {
             footprint.planned_at(*table, *version);
@@ -230,6 +232,10 @@ impl Workload for PointWrite {
             Err(error) => Outcome::Abort(error.into_abort()),
         }
     }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.append(out);
+    }
 }
 
 fn as_insert(statement: &BoundStatement) -> &Insert {
@@ -251,7 +257,7 @@ pub(crate) fn second_time() -> StatementError {
 
 fn decode(table: &TableRows, bytes: &[u8]) -> Result<Vec<Value>, StatementError> {
     table
-        .decode(bytes)
+        .decode_to_change(bytes)
         .map_err(|error| StatementError::new(SqlState::DATA_CORRUPTED, error.to_string()))
 }
 

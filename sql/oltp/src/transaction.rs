@@ -8,6 +8,8 @@
 //!
 //! Cost of COMMIT: one footprint entry for each row seen or written, one record.
 
+mod codec;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -583,7 +585,7 @@ impl Transaction {
 
 /// The one transaction of COMMIT.
 #[derive(Debug)]
-struct CommitTransaction {
+pub(crate) struct CommitTransaction {
     validation: Validation,
     rows: Vec<(usize, BufferedRow)>,
     schema: Vec<SchemaChange>,
@@ -621,6 +623,10 @@ impl Workload for CommitTransaction {
         let (schema, attachment) = (self.schema.clone(), self.attachment.clone());
         Outcome::Commit(Commit { writes, schema, attachment, ..Commit::default() })
     }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.append(out);
+    }
 }
 
 fn write_row(
@@ -643,7 +649,8 @@ fn write_row(
             let version = view.point(point).ok_or(Abort::PointChanged(point))?;
             // What held on the snapshot's row and fails on this one is a conflict: the retry reports it at its statement.
             let conflict = |_| Abort::PointChanged(point);
-            let old = row.table.decode(&version.row).map_err(|_| Abort::PointChanged(point))?;
+            let old =
+                row.table.decode_to_change(&version.row).map_err(|_| Abort::PointChanged(point))?;
             let mut new = old.clone();
             for update in updates {
                 new = update.apply(&row.table, &new).map_err(conflict)?;

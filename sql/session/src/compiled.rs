@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use functions::{Expr, Volatility};
+use functions::Expr;
 use oltp::TableRows;
 use plan::catalog::Catalog;
 use plan::classify::Path;
@@ -60,7 +60,7 @@ impl Compiled {
         };
         let table = table.map(|table| TableRows::new(table, slices));
         let mut is_portable = true;
-        row_expressions(&bound, &mut |expr| is_portable &= portable(expr));
+        row_expressions(&bound, &mut |expr| is_portable &= expr.check_portable().is_ok());
         let catalog_version = catalog.version();
         let bound = Arc::new(bound);
         Compiled { source, bound, catalog_version, table, is_portable }
@@ -106,11 +106,6 @@ impl Compiled {
     pub fn column_types(&self) -> Vec<SqlType> {
         self.bound.columns.iter().map(|column| column.column_type.sql_type).collect()
     }
-}
-
-/// Whether an expression gives the same answer wherever it is evaluated.
-fn portable(expr: &Expr) -> bool {
-    expr.volatility() != Volatility::Volatile
 }
 
 /// Expressions over rows that exist, which one-turn statements evaluate where the rows are.

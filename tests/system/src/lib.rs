@@ -3,10 +3,11 @@
 //! The binary is `$RINGFENCE_BINARY`, or `release/ringfence` of the target folder. Every node has a temporary directory, ports chosen by the system, and is
 //! killed when its handle is dropped.
 
+pub mod lab;
 mod oracle;
+pub mod wire;
 
 pub use oracle::Oracle;
-pub mod wire;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

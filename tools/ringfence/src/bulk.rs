@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use accord::{Abort, Access, Footprint, Outcome, View, Workload};
-use oltp::{Committed, OltpError};
+use accord::{Abort, Access, Footprint, Workload};
+use oltp::{Committed, OltpError, Unchanged};
 use platform::{Background, JobClass, JobError, JobHandle, run_job};
 use session::SqlError;
 use session::node::{BulkLoad, BulkRequest, Loaded};
@@ -440,22 +440,5 @@ impl BulkCommit {
             watched.checked = at?;
         }
         Ok(())
-    }
-}
-
-/// A COMMIT that takes effect only if nothing was written into its loads' tables since their keys were looked at.
-#[derive(Debug)]
-struct Unchanged {
-    workload: Arc<dyn Workload>,
-    ranges: Vec<(usize, Timestamp)>,
-}
-
-impl Workload for Unchanged {
-    fn evaluate(&self, execute_at: Timestamp, view: &dyn View) -> Outcome {
-        let changed = self.ranges.iter().find(|(range, at)| view.changed_at(*range) > *at);
-        match changed {
-            Some((range, _)) => Outcome::Abort(Abort::RangeChanged(*range)),
-            None => self.workload.evaluate(execute_at, view),
-        }
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 const FLOORS: &[(&str, u32)] = &[
     ("types", 0),
     ("tidy", 0),
+    ("judge", 0),
     ("accord", 1),
     ("sstable", 1),
     ("platform", 1),

@@ -3,7 +3,12 @@
 //! Every handler is a turn: it changes the state and says what to answer; whatever it changed is durable before the answer
 //! leaves, because an output waits for everything that was logged before it. A handler that is asked twice answers twice
 //! the same.
+//!
+//! What a replica knows of a transaction is in one place at any time: among its commands; settled (applied by every replica,
+//! [`super::settled`]); or gone, which its bounds say ([`Bounds`]). A transaction of which nothing is known is new only if it
+//! is above them.
 
+mod cleanup;
 mod execution;
 mod recovery;
 
@@ -13,18 +18,23 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use types::mutants::live;
-use types::{NodeId, Timestamp};
+use types::{CoreId, Timestamp};
 
-use super::command::Command;
+use super::command::{Change, Command};
+use super::counters::Counters;
 use super::deps::{Deps, Evidence};
-use super::message::{Agreement, Answer, Proposal, Request, Transaction};
-use super::status::{Ballot, Status};
+use super::message::{Agreement, Answer, Proposal, Request};
+use super::settled::Settled;
+use super::status::{Ballot, Durability, Status};
 use super::topology::RangeId;
+use super::transaction::Transaction;
 use crate::conflicts::{ConflictIndex, Treat};
 use crate::footprint::TokenRange;
 use crate::mutants;
 use crate::txn::TxnId;
 use crate::workload::Record;
+
+pub use cleanup::Bounds;
 
 /// Gives timestamps above everything seen.
 pub trait Minter {
@@ -35,25 +45,48 @@ pub trait Minter {
 /// What a turn wants done besides its answer.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// Everything before it is applied: read its rows below its timestamp and answer this node.
-    Read { txn_id: TxnId, to: NodeId, ballot: Ballot },
+    /// Everything before it is applied: read its rows below its timestamp and answer this core.
+    Read { txn_id: TxnId, transaction: Arc<Transaction>, execute_at: Timestamp, to: CoreId },
     /// Apply its writes.
-    Apply { txn_id: TxnId, record: Arc<Record> },
+    Apply { txn_id: TxnId, transaction: Arc<Transaction>, record: Arc<Record> },
+    /// They are applied: answer this core.
+    Applied { txn_id: TxnId, to: CoreId },
+}
+
+/// Who waits for a transaction, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiter {
+    Rows(CoreId),
+    Applied(CoreId),
 }
 
 /// A replica of a range.
 #[derive(Clone, Debug)]
 pub struct RangeReplica {
     range: RangeId,
+    tokens: TokenRange,
     commands: BTreeMap<TxnId, Command>,
+    /// The commands that are sync points.
+    sync_points: BTreeSet<TxnId>,
     conflicts: ConflictIndex,
+    settled: Settled,
+    /// The ids of what is settled.
+    truncated: BTreeSet<TxnId>,
+    bounds: Bounds,
     /// By what is waited for.
-    blocked: BTreeMap<TxnId, BTreeSet<TxnId>>,
-    /// Who asked for rows that cannot be read yet.
-    readers: BTreeMap<TxnId, Vec<(NodeId, Ballot)>>,
-    /// Changed since the environment last took them; it logs them whole.
-    changed: BTreeSet<TxnId>,
+    blocked: BTreeMap<TxnId, Vec<TxnId>>,
+    waiters: BTreeMap<TxnId, Vec<Waiter>>,
+    /// Changed since the environment last took them.
+    changed: Vec<TxnId>,
+    /// Of commands that were let go of since.
+    last_changes: Vec<(TxnId, Change)>,
+    bounds_changed: bool,
+    /// Begun to be waited for since.
+    newly_blocking: Vec<TxnId>,
+    /// Let go of since: the log need not keep them.
+    forgotten: Vec<TxnId>,
     tasks: Vec<Task>,
+    counters: Counters,
 }
 
 impl RangeReplica {
@@ -61,12 +94,22 @@ impl RangeReplica {
     pub fn new(range: RangeId, tokens: TokenRange) -> RangeReplica {
         RangeReplica {
             range,
+            tokens,
             commands: BTreeMap::new(),
+            sync_points: BTreeSet::new(),
             conflicts: ConflictIndex::new(tokens),
+            settled: Settled::default(),
+            truncated: BTreeSet::new(),
+            bounds: Bounds::default(),
             blocked: BTreeMap::new(),
-            readers: BTreeMap::new(),
-            changed: BTreeSet::new(),
+            waiters: BTreeMap::new(),
+            changed: Vec::new(),
+            last_changes: Vec::new(),
+            bounds_changed: false,
+            newly_blocking: Vec::new(),
+            forgotten: Vec::new(),
             tasks: Vec::new(),
+            counters: Counters::default(),
         }
     }
 
@@ -85,74 +128,115 @@ impl RangeReplica {
         self.commands.iter().map(|(txn_id, command)| (*txn_id, command))
     }
 
-    /// What a stable transaction here waits for and nobody here has decided.
+    /// Whether it was applied by every replica, and only that is remembered.
+    pub fn is_settled(&self, txn_id: TxnId) -> bool {
+        self.truncated.contains(&txn_id)
+    }
+
+    /// Commands, settled ids and tokens that are remembered: what must stay bounded.
+    pub fn remembered(&self) -> usize {
+        self.commands.len() + self.truncated.len() + self.settled.len()
+    }
+
+    /// What a stable transaction here waits for.
     pub fn blocking(&self) -> impl Iterator<Item = TxnId> + '_ {
         self.blocked.keys().copied()
     }
 
-    /// The commands that changed since this was last asked.
-    pub fn take_changed(&mut self) -> BTreeSet<TxnId> {
-        core::mem::take(&mut self.changed)
+    /// Whether something here waits for it.
+    pub fn is_blocking(&self, txn_id: TxnId) -> bool {
+        self.blocked.contains_key(&txn_id)
     }
 
-    /// What is to be done, in order.
-    pub fn take_tasks(&mut self) -> Vec<Task> {
+    /// Which rows of the recovery table it met.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) const fn has_news(&self) -> bool {
+        !self.changed.is_empty()
+            || !self.last_changes.is_empty()
+            || !self.tasks.is_empty()
+            || !self.newly_blocking.is_empty()
+            || !self.forgotten.is_empty()
+            || self.bounds_changed
+    }
+
+    /// The changes since this was last asked, one for each command, in the order in which commands first changed.
+    pub(super) fn take_changes(&mut self) -> Vec<(TxnId, Change)> {
+        let changed = core::mem::take(&mut self.changed);
+        let of = |txn_id: TxnId| {
+            let change = self.commands.get_mut(&txn_id)?.take_change()?;
+            Some((txn_id, change))
+        };
+        let mut changes: Vec<(TxnId, Change)> = changed.into_iter().filter_map(of).collect();
+        changes.append(&mut self.last_changes);
+        changes
+    }
+
+    pub(super) fn take_tasks(&mut self) -> Vec<Task> {
         core::mem::take(&mut self.tasks)
     }
 
-    /// Handles a request; `None` if it cannot be answered now (no timestamp can be minted, or rows are read later).
+    pub(super) fn take_newly_blocking(&mut self) -> Vec<TxnId> {
+        core::mem::take(&mut self.newly_blocking)
+    }
+
+    /// Handles a request; `None` if it cannot be answered now (no timestamp can be minted, or it is answered later).
     pub fn handle(
         &mut self,
-        from: NodeId,
+        from: CoreId,
         txn_id: TxnId,
         request: Request,
         minter: &mut dyn Minter,
     ) -> Option<(Ballot, Answer)> {
+        if let Some(answer) = self.answer_for_the_gone(txn_id, &request) {
+            return answer;
+        }
         match request {
-            Request::PreAccept(transaction) => {
+            Request::PreAccept { transaction } => {
                 let answer = self.pre_accept(txn_id, &transaction, minter)?;
                 Some((Ballot::ZERO, answer))
             }
             Request::Accept { ballot, proposal, agreement, transaction } => {
-                Some((ballot, self.accept(txn_id, ballot, proposal, agreement, &transaction)))
+                let answer = self.accept(txn_id, ballot, (proposal, agreement), transaction);
+                Some((ballot, answer))
             }
             Request::AcceptInvalidate { ballot } => {
                 Some((ballot, self.accept_invalidate(txn_id, ballot)))
             }
             Request::Commit { ballot, agreement, transaction } => {
-                Some((ballot, self.commit(txn_id, ballot, agreement, &transaction)))
+                Some((ballot, self.commit(txn_id, ballot, agreement, transaction)))
             }
-            Request::Stable { agreement, transaction, read } => {
-                self.stable(txn_id, agreement, &transaction);
-                if read {
-                    self.read_when_ready(txn_id, from);
+            Request::Read { agreement, transaction } => {
+                if !self.stable(txn_id, agreement, transaction) {
+                    return Some((Ballot::ZERO, Answer::Insufficient));
                 }
+                self.serve_when_ready(txn_id, Waiter::Rows(from));
                 None
             }
             Request::Apply { agreement, transaction, record } => {
-                self.apply(txn_id, agreement, &transaction, record);
-                Some((Ballot::ZERO, Answer::Applied))
+                if !self.apply(txn_id, agreement, transaction, record) {
+                    return Some((Ballot::ZERO, Answer::Insufficient));
+                }
+                self.serve_when_ready(txn_id, Waiter::Applied(from));
+                None
             }
             Request::Invalidate => {
                 self.invalidate(txn_id);
                 None
             }
-            Request::Durable => {
-                if self.commands.get(&txn_id).is_some_and(|known| !known.durable) {
-                    self.change(txn_id).durable = true;
-                }
+            Request::Durable { durability } => {
+                self.is_durable(txn_id, durability);
                 None
             }
+            Request::UniversallyApplied => None,
             Request::Recover { ballot, transaction } => {
                 let answer = self.recover(txn_id, ballot, &transaction, minter)?;
                 Some((ballot, answer))
             }
             Request::PromiseUnknown { ballot } => {
                 Some((ballot, self.promise_unknown(txn_id, ballot)))
-            }
-            Request::Inquire => {
-                let known = self.commands.get(&txn_id).cloned().unwrap_or_default().known();
-                Some((Ballot::ZERO, Answer::Known(known)))
             }
         }
     }
@@ -164,29 +248,36 @@ impl RangeReplica {
         transaction: &Arc<Transaction>,
         minter: &mut dyn Minter,
     ) -> Option<Answer> {
-        let known = self.commands.get(&txn_id).cloned().unwrap_or_default();
-        if known.status > Status::PreAccepted {
-            return Some(decided_or_preempted(&known));
+        let known = self.commands.get(&txn_id);
+        let (status, promised) =
+            known.map_or(Default::default(), |known| (known.status(), known.promised()));
+        if status > Status::PreAccepted {
+            return known.map(decided_or_preempted);
         }
-        if known.promised > Ballot::ZERO {
-            return Some(Answer::Preempted { promised: known.promised });
+        if promised > Ballot::ZERO {
+            return Some(Answer::Preempted { promised });
         }
-        let witnessed = if known.status == Status::PreAccepted {
-            known.execute_at
+        if status == Status::PreAccepted {
+            let witnessed = self.commands[&txn_id].execute_at();
+            let deps = self.deps_below(txn_id, transaction, txn_id.0);
+            return Some(Answer::PreAccepted { witnessed, deps });
+        }
+        if txn_id < self.bounds.rejected_below && !live(mutants::SYNC_POINT_DOES_NOT_REJECT) {
+            return Some(Answer::Rejected);
+        }
+        let witnessed = if transaction.is_sync_point() {
+            txn_id.0
         } else {
             let floor = self.max_conflict(txn_id, transaction);
-            let witnessed = if floor < txn_id.0 || live(mutants::VOTE_BELOW_CONFLICTS) {
+            if floor < txn_id.0 || live(mutants::VOTE_BELOW_CONFLICTS) {
                 txn_id.0
             } else {
                 minter.mint_above(floor)?
-            };
-            self.define(txn_id, transaction);
-            let command = self.change(txn_id);
-            command.status = Status::PreAccepted;
-            command.execute_at = witnessed;
-            command.voted = witnessed == txn_id.0;
-            witnessed
+            }
         };
+        self.define(txn_id, transaction);
+        let voted = witnessed == txn_id.0 && !transaction.is_sync_point();
+        self.change(txn_id).pre_accept(witnessed, voted);
         let deps = self.deps_below(txn_id, transaction, txn_id.0);
         Some(Answer::PreAccepted { witnessed, deps })
     }
@@ -196,54 +287,43 @@ impl RangeReplica {
         &mut self,
         txn_id: TxnId,
         ballot: Ballot,
-        proposal: Proposal,
-        agreement: Agreement,
-        transaction: &Arc<Transaction>,
+        (proposal, agreement): (Proposal, Agreement),
+        transaction: Option<Arc<Transaction>>,
     ) -> Answer {
-        let known = self.commands.entry(txn_id).or_default();
-        if known.status.is_decided() {
-            return decided_or_preempted(known);
-        }
-        if known.promised > ballot && !live(mutants::ACCEPT_IGNORES_PROMISE) {
-            return Answer::Preempted { promised: known.promised };
-        }
-        self.define(txn_id, transaction);
-        let execute_at = agreement.execute_at;
-        let proposed = agreement.deps.clone();
-        let command = self.change(txn_id);
-        command.promised = ballot;
-        command.accepted = ballot;
-        command.status = Status::Accepted;
-        command.execute_at = execute_at;
-        command.deps = agreement.deps;
-        let mut extra = Deps::default();
-        if proposal == Proposal::Slow && !live(mutants::ACCEPT_ADDS_NO_DEPS) {
-            for found in self.deps_below(txn_id, transaction, execute_at).iter() {
-                if !proposed.contains(found) {
-                    let evidence = if found < txn_id && !live(mutants::EXTRA_DEPS_ARE_EVIDENCE) {
-                        Evidence::Unstable
-                    } else {
-                        Evidence::Stable
-                    };
-                    extra.insert(found, evidence);
-                }
+        if let Some(known) = self.commands.get(&txn_id) {
+            if known.status().is_decided() {
+                return decided_or_preempted(known);
+            }
+            if known.promised() > ballot && !live(mutants::ACCEPT_IGNORES_PROMISE) {
+                return Answer::Preempted { promised: known.promised() };
             }
         }
-        Answer::Accepted { extra }
+        let Some(transaction) = self.defined(txn_id, transaction) else {
+            return Answer::Insufficient;
+        };
+        let execute_at = agreement.execute_at;
+        let proposed = agreement.deps.clone();
+        self.change(txn_id).accept(ballot, agreement);
+        if proposal != Proposal::Slow || live(mutants::ACCEPT_ADDS_NO_DEPS) {
+            return Answer::Accepted { extra: Deps::default() };
+        }
+        let found = self.deps_below(txn_id, &transaction, execute_at);
+        let extra = found.iter().filter(|found| !proposed.contains(*found)).map(|found| {
+            let weak = found < txn_id && !live(mutants::EXTRA_DEPS_ARE_EVIDENCE);
+            (found, if weak { Evidence::Unstable } else { Evidence::Stable })
+        });
+        Answer::Accepted { extra: Deps::of(extra.collect()) }
     }
 
     fn accept_invalidate(&mut self, txn_id: TxnId, ballot: Ballot) -> Answer {
         let known = self.commands.entry(txn_id).or_default();
-        if known.status.is_decided() {
+        if known.status().is_decided() {
             return decided_or_preempted(known);
         }
-        if known.promised > ballot {
-            return Answer::Preempted { promised: known.promised };
+        if known.promised() > ballot && !live(mutants::INVALIDATE_IGNORES_PROMISE) {
+            return Answer::Preempted { promised: known.promised() };
         }
-        let command = self.change(txn_id);
-        command.promised = ballot;
-        command.accepted = ballot;
-        command.status = Status::AcceptedInvalidate;
+        self.change(txn_id).accept_invalidate(ballot);
         Answer::InvalidateAccepted
     }
 
@@ -252,148 +332,211 @@ impl RangeReplica {
         txn_id: TxnId,
         ballot: Ballot,
         agreement: Agreement,
-        transaction: &Arc<Transaction>,
+        transaction: Option<Arc<Transaction>>,
     ) -> Answer {
-        let known = self.commands.entry(txn_id).or_default();
-        if known.promised > ballot {
-            return Answer::Preempted { promised: known.promised };
+        if let Some(known) = self.commands.get(&txn_id) {
+            if known.promised() > ballot && !live(mutants::COMMIT_IGNORES_PROMISE) {
+                return Answer::Preempted { promised: known.promised() };
+            }
+            if known.status() == Status::Invalidated {
+                return decided_or_preempted(known);
+            }
+            if known.status() >= Status::Stable {
+                self.check_agreement(txn_id, &agreement);
+                return Answer::Committed;
+            }
         }
-        if known.status == Status::Invalidated {
-            return decided_or_preempted(known);
+        if self.defined(txn_id, transaction).is_none() {
+            return Answer::Insufficient;
         }
-        if known.status >= Status::Stable {
-            self.check_agreement(txn_id, &agreement);
-            return Answer::Committed;
+        let news = !self.commands[&txn_id].status().is_committed();
+        self.change(txn_id).commit(ballot, agreement);
+        if news {
+            self.unblock(txn_id);
         }
-        self.define(txn_id, transaction);
-        let command = self.change(txn_id);
-        command.promised = ballot;
-        command.accepted = ballot;
-        command.status = Status::Committed;
-        command.execute_at = agreement.execute_at;
-        command.deps = agreement.deps;
-        self.unblock(txn_id);
         Answer::Committed
     }
 
-    /// Section 2.6: states a fact, so ballots do not matter.
-    fn stable(&mut self, txn_id: TxnId, agreement: Agreement, transaction: &Arc<Transaction>) {
-        let known = self.commands.entry(txn_id).or_default();
-        assert_ne!(known.status, Status::Invalidated, "{txn_id} is both stable and invalidated");
-        if known.status >= Status::Stable {
+    /// Section 2.6: states a fact, so ballots do not matter. Returns whether it could be taken in.
+    fn stable(
+        &mut self,
+        txn_id: TxnId,
+        agreement: Agreement,
+        transaction: Option<Arc<Transaction>>,
+    ) -> bool {
+        let status = self.commands.get(&txn_id).map_or(Status::NotDefined, Command::status);
+        assert_ne!(status, Status::Invalidated, "{txn_id} is both stable and invalidated");
+        if status >= Status::Stable {
             self.check_agreement(txn_id, &agreement);
-            return;
+            return true;
         }
-        self.define(txn_id, transaction);
-        let command = self.change(txn_id);
-        command.status = Status::Stable;
-        command.execute_at = agreement.execute_at;
-        command.deps = agreement.deps;
+        if self.defined(txn_id, transaction).is_none() {
+            return false;
+        }
+        self.change(txn_id).stabilise(agreement);
         self.start_waiting(txn_id);
-        self.unblock(txn_id);
+        if !status.is_committed() {
+            self.unblock(txn_id);
+        }
+        true
     }
 
     fn apply(
         &mut self,
         txn_id: TxnId,
         agreement: Agreement,
-        transaction: &Arc<Transaction>,
+        transaction: Option<Arc<Transaction>>,
         record: Arc<Record>,
-    ) {
-        self.stable(txn_id, agreement, transaction);
-        let known = self.commands.get(&txn_id).expect("stable just now");
-        if known.status >= Status::PreApplied {
-            let same = known.record.as_deref() == Some(&*record);
-            assert!(same, "{txn_id} has one outcome");
-            return;
+    ) -> bool {
+        if !self.stable(txn_id, agreement, transaction) {
+            return false;
         }
-        let command = self.change(txn_id);
-        command.status = Status::PreApplied;
-        command.record = Some(record);
+        let known = &self.commands[&txn_id];
+        if known.status() >= Status::PreApplied {
+            let same = known.record().is_some_and(|known| **known == *record);
+            assert!(same, "{txn_id} has one outcome");
+            return true;
+        }
+        self.change(txn_id).pre_apply(record);
         self.apply_if_ready(txn_id);
+        true
     }
 
     fn invalidate(&mut self, txn_id: TxnId) {
         let known = self.commands.entry(txn_id).or_default();
-        assert!(!known.status.is_committed(), "{txn_id} is both committed and invalidated");
-        if known.status != Status::Invalidated {
-            self.change(txn_id).status = Status::Invalidated;
-            self.readers.remove(&txn_id);
+        assert!(!known.status().is_committed(), "{txn_id} is both committed and invalidated");
+        if known.status() != Status::Invalidated {
+            self.change(txn_id).invalidate();
+            self.waiters.remove(&txn_id);
             self.unblock(txn_id);
         }
     }
 
     fn promise_unknown(&mut self, txn_id: TxnId, ballot: Ballot) -> Answer {
         let known = self.commands.entry(txn_id).or_default();
-        if known.promised > ballot {
-            return Answer::Preempted { promised: known.promised };
+        if known.promised() > ballot {
+            return Answer::Preempted { promised: known.promised() };
         }
         let command = self.change(txn_id);
-        command.promised = ballot;
+        if !live(mutants::UNKNOWN_IS_NOT_PROMISED) {
+            command.promise(ballot);
+        }
         Answer::Known(command.known())
+    }
+
+    pub(super) fn is_durable(&mut self, txn_id: TxnId, durability: Durability) {
+        if let Some(command) = self.commands.get_mut(&txn_id)
+            && command.raise_durability(durability)
+        {
+            self.changed.push(txn_id);
+            self.settle(txn_id);
+        }
     }
 
     /// Agreed facts never change.
     fn check_agreement(&self, txn_id: TxnId, agreement: &Agreement) {
         let known = &self.commands[&txn_id];
-        assert_eq!(known.execute_at, agreement.execute_at, "{txn_id} executes at one time");
+        assert_eq!(known.execute_at(), agreement.execute_at, "{txn_id} executes at one time");
     }
 
-    /// Notes what it does, so that others find it.
+    /// What it does, noted so that others find it; `None` if that is not known here and did not come along.
+    fn defined(
+        &mut self,
+        txn_id: TxnId,
+        transaction: Option<Arc<Transaction>>,
+    ) -> Option<Arc<Transaction>> {
+        if let Some(known) = self.commands.get(&txn_id).and_then(Command::transaction) {
+            return Some(known.clone());
+        }
+        let transaction = transaction?;
+        self.define(txn_id, &transaction);
+        Some(transaction)
+    }
+
     fn define(&mut self, txn_id: TxnId, transaction: &Arc<Transaction>) {
-        let command = self.commands.entry(txn_id).or_default();
-        if command.transaction.is_none() {
-            command.transaction = Some(transaction.clone());
-            self.conflicts.insert(txn_id, &transaction.footprint);
-            self.changed.insert(txn_id);
+        if self.commands.get(&txn_id).is_some_and(|known| known.transaction().is_some()) {
+            return;
+        }
+        self.change(txn_id).define(transaction);
+        self.index(txn_id, transaction);
+    }
+
+    /// Others find it from now on; a sync point keeps out what is below it.
+    fn index(&mut self, txn_id: TxnId, transaction: &Transaction) {
+        match transaction.footprint() {
+            Some(footprint) => self.conflicts.insert(txn_id, footprint),
+            None => {
+                self.sync_points.insert(txn_id);
+                self.bounds.rejected_below = self.bounds.rejected_below.max(txn_id);
+            }
         }
     }
 
     fn change(&mut self, txn_id: TxnId) -> &mut Command {
-        self.changed.insert(txn_id);
+        if self.changed.last() != Some(&txn_id) {
+            self.changed.push(txn_id);
+        }
         self.commands.entry(txn_id).or_default()
     }
 
-    /// Other transactions here that conflict with it.
-    fn conflicting(&self, txn_id: TxnId, transaction: &Transaction) -> BTreeSet<TxnId> {
-        let mut found = BTreeSet::new();
-        let _ended = self.conflicts.visit_conflicts(
-            &transaction.footprint,
-            Treat::AsDeclared,
-            &mut |other| {
-                if other != txn_id {
-                    found.insert(other);
+    /// Visits the others that it conflicts with by what they touch, sync points left out; some more than once.
+    fn visit_conflicts(
+        &self,
+        txn_id: TxnId,
+        transaction: &Transaction,
+        visit: &mut dyn FnMut(TxnId, &Command),
+    ) {
+        let Some(footprint) = transaction.footprint() else {
+            for (other, command) in &self.commands {
+                if *other != txn_id {
+                    visit(*other, command);
                 }
-                ControlFlow::Continue(())
-            },
-        );
-        found
+            }
+            return;
+        };
+        let all = &mut |other| {
+            if other != txn_id {
+                visit(other, &self.commands[&other]);
+            }
+            ControlFlow::Continue(())
+        };
+        let _ended = self.conflicts.visit_conflicts(footprint, Treat::AsDeclared, all);
     }
 
     /// The highest timestamp that a conflicting transaction has here.
     fn max_conflict(&self, txn_id: TxnId, transaction: &Transaction) -> Timestamp {
-        let others = self.conflicting(txn_id, transaction).into_iter();
-        let highest = others.map(|other| other.0.max(self.commands[&other].execute_at));
-        highest.max().unwrap_or(Timestamp::ZERO)
+        let mut highest = self.last_settled_conflict(transaction);
+        self.visit_conflicts(txn_id, transaction, &mut |other, command| {
+            highest = highest.max(other.0).max(command.execute_at());
+        });
+        highest
     }
 
-    /// Section 2.4: everything conflicting whose id is below `bound` and that may take effect.
+    fn last_settled_conflict(&self, transaction: &Transaction) -> Timestamp {
+        transaction
+            .footprint()
+            .map_or(Timestamp::ZERO, |footprint| self.settled.last_conflict(footprint, self.tokens))
+    }
+
+    /// Section 2.4: everything conflicting whose id is below `bound` and that may take effect, less what every replica has
+    /// applied.
     fn deps_below(&self, txn_id: TxnId, transaction: &Transaction, bound: Timestamp) -> Deps {
-        let mut deps = Deps::default();
-        for other in self.conflicting(txn_id, transaction) {
-            let ended = self.commands[&other].status == Status::Invalidated;
-            if other.0 < bound && !ended {
-                deps.insert(other, Evidence::Stable);
+        let mut found = Vec::new();
+        self.visit_conflicts(txn_id, transaction, &mut |other, command| {
+            let ended = command.status() == Status::Invalidated;
+            if other.0 < bound && !ended && command.transaction().is_some() {
+                found.push((other, Evidence::Stable));
             }
-        }
-        deps
+        });
+        Deps::of(found)
     }
 }
 
 fn decided_or_preempted(known: &Command) -> Answer {
-    if known.status.is_decided() {
-        Answer::Decided { status: known.status, execute_at: known.execute_at }
+    if known.status().is_decided() {
+        let (status, deps) = (known.status(), known.deps().clone());
+        Answer::Decided { status, execute_at: known.execute_at(), deps }
     } else {
-        Answer::Preempted { promised: known.promised }
+        Answer::Preempted { promised: known.promised() }
     }
 }

@@ -36,6 +36,18 @@ pub enum Status {
     Invalidated,
 }
 
+/// How many replicas have the writes of a transaction in their stores, as its coordinator counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// A slow quorum of each of its ranges: no minority's loss takes them away, and nobody need see to its end.
+    Majority,
+    /// Every replica of each of its ranges: nobody will ever wait for it again.
+    Universal,
+}
+
 /// Coarse steps: inside one, the higher ballot knows more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {

@@ -124,8 +124,21 @@ impl Topology {
         self.ranges.iter().enumerate().map(|(index, range)| (RangeId(index as u16), range))
     }
 
-    /// The ranges that a footprint touches, ascending. The first is the home range: its replicas see to it that the
-    /// transaction ends.
+    /// The rank of a node among the replicas of a range, if it is one.
+    pub fn rank(&self, range: RangeId, node: NodeId) -> Option<usize> {
+        self.range(range).replicas().iter().position(|replica| *replica == node)
+    }
+
+    /// Every node that replicates something, ascending.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> =
+            self.ranges.iter().flat_map(|range| range.replicas.iter().copied()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
+    /// The ranges that a footprint touches, ascending.
     pub fn participants(&self, footprint: &Footprint) -> Vec<RangeId> {
         let touches = |tokens: TokenRange| {
             footprint.points().iter().any(|point| tokens.contains(point.token))

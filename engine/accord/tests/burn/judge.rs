@@ -5,76 +5,57 @@ use std::collections::BTreeMap;
 
 use accord::TxnId;
 use accord::cluster::Response;
-use accord::cluster::status::Status;
 use types::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::lists::{Touch, decode};
 
-/// What became of a transaction, by every replica's account.
-struct Fate {
-    txn_id: TxnId,
-    execute_at: Timestamp,
-}
+/// When each transaction that took effect did, by number.
+type Fates = BTreeMap<u32, (TxnId, Timestamp)>;
 
 pub fn judge(cluster: &Cluster) -> Result<(), String> {
     let fates = fates(cluster)?;
+    agreements_agree(cluster)?;
     answers_are_kept(cluster, &fates)?;
     replicas_hold_the_same(cluster)?;
     reads_are_right(cluster, &fates)?;
     real_time_agrees(cluster, &fates)
 }
 
-/// Which transactions took effect, by number; fails if replicas disagree.
-fn fates(cluster: &Cluster) -> Result<BTreeMap<u32, Fate>, String> {
+/// Which transactions took effect, by number.
+fn fates(cluster: &Cluster) -> Result<BTreeMap<u32, (TxnId, Timestamp)>, String> {
     let mut fates = BTreeMap::new();
-    for txn_id in cluster.known() {
-        let (mut applied, mut invalidated) = (None, false);
-        let mut number = None;
-        for member in &cluster.members {
-            let node = member.node.as_ref().expect("all are up at the end");
-            for (range, _) in cluster.topology.ranges() {
-                let Some(replica) = node.replica(range) else { continue };
-                let Some(command) = replica.command(txn_id) else { continue };
-                if let Some(transaction) = &command.transaction {
-                    let text = format!("{:?}", transaction.workload);
-                    number = number.or_else(|| number_in(&text));
-                }
-                match command.status {
-                    Status::Invalidated => invalidated = true,
-                    Status::Applied => {
-                        if applied.is_some_and(|known| known != command.execute_at) {
-                            return Err(format!("{txn_id} executes at two times"));
-                        }
-                        applied = Some(command.execute_at);
-                    }
-                    other => return Err(format!("{txn_id} ended as {other:?}")),
-                }
-            }
-        }
-        if applied.is_some() && invalidated {
+    for txn_id in cluster.invalidated() {
+        if cluster.fates.contains_key(&txn_id) {
             return Err(format!("{txn_id} is applied and invalidated"));
         }
-        if let (Some(execute_at), Some(number)) = (applied, number)
-            && fates.insert(number, Fate { txn_id, execute_at }).is_some()
-        {
-            return Err(format!("transaction {number} took effect twice"));
+    }
+    for (txn_id, fate) in &cluster.fates {
+        if fates.insert(fate.number, (*txn_id, fate.execute_at)).is_some() {
+            return Err(format!("transaction {} took effect twice", fate.number));
         }
     }
     Ok(fates)
 }
 
-fn number_in(text: &str) -> Option<u32> {
-    let rest = text.split("number: ").nth(1)?;
-    rest.split(',').next()?.parse().ok()
+/// What one replica waits for and another does not never executes before it.
+fn agreements_agree(cluster: &Cluster) -> Result<(), String> {
+    for (txn_id, dep) in &cluster.disputed {
+        if let (Some(fate), Some(other)) = (cluster.fates.get(txn_id), cluster.fates.get(dep))
+            && other.execute_at < fate.execute_at
+        {
+            return Err(format!("agreement: only some replicas wait with {txn_id} for {dep}"));
+        }
+    }
+    Ok(())
 }
 
-fn answers_are_kept(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<(), String> {
+fn answers_are_kept(cluster: &Cluster, fates: &Fates) -> Result<(), String> {
     for asked in &cluster.asked {
         let number = asked.transaction.number;
         match (&asked.answered, fates.get(&number)) {
             (Some((_, Response::Committed { txn_id, execute_at, .. })), Some(fate))
-                if fate.txn_id == *txn_id && fate.execute_at == *execute_at => {}
+                if *fate == (*txn_id, *execute_at) => {}
             (Some((_, Response::Committed { .. })), _) => {
                 return Err(format!("durability: acknowledged transaction {number} is lost"));
             }
@@ -89,17 +70,10 @@ fn answers_are_kept(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<()
 
 fn replicas_hold_the_same(cluster: &Cluster) -> Result<(), String> {
     for (range, of) in cluster.topology.ranges() {
-        let mut first = None;
-        for node in of.replicas() {
-            let member = &cluster.members[node.0 as usize];
-            let mut held = member.data.clone();
-            held.retain(|key, _| of.tokens().contains(crate::lists::token(*key)));
-            match &first {
-                None => first = Some(held),
-                Some(expected) if *expected != held => {
-                    return Err(format!("convergence: {range:?} differs on {node}"));
-                }
-                Some(_) => {}
+        let first = cluster.held(range, of.replicas()[0]);
+        for node in &of.replicas()[1..] {
+            if cluster.held(range, *node) != first {
+                return Err(format!("convergence: {range:?} differs on {node}"));
             }
         }
     }
@@ -107,9 +81,9 @@ fn replicas_hold_the_same(cluster: &Cluster) -> Result<(), String> {
 }
 
 /// In the order of their times, every transaction saw what those before it had left.
-fn reads_are_right(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<(), String> {
+fn reads_are_right(cluster: &Cluster, fates: &Fates) -> Result<(), String> {
     let mut order: Vec<(Timestamp, u32)> =
-        fates.iter().map(|(number, fate)| (fate.execute_at, *number)).collect();
+        fates.iter().map(|(number, fate)| (fate.1, *number)).collect();
     order.sort_unstable();
     let mut lists: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
     for (_, number) in order {
@@ -134,11 +108,11 @@ fn reads_are_right(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<(),
             }
         }
     }
-    for member in &cluster.members {
-        for (key, versions) in &member.data {
+    for (range, of) in cluster.topology.ranges() {
+        for (key, versions) in cluster.held(range, of.replicas()[0]) {
             let newest = versions.values().next_back().expect("never empty");
-            if newest != &lists[key] {
-                return Err(format!("order: key {key} ends as {newest:?}, not {:?}", lists[key]));
+            if newest != &lists[&key] {
+                return Err(format!("order: key {key} ends as {newest:?}, not {:?}", lists[&key]));
             }
         }
     }
@@ -147,7 +121,7 @@ fn reads_are_right(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<(),
 
 /// The conflicts' order and real time have no cycle. Real time is a chain of moments: an answer comes before its moment, a
 /// submission after the moments before it.
-fn real_time_agrees(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<(), String> {
+fn real_time_agrees(cluster: &Cluster, fates: &Fates) -> Result<(), String> {
     let count = cluster.asked.len();
     let mut moments: Vec<(u64, u32)> = Vec::new();
     for asked in &cluster.asked {
@@ -175,7 +149,7 @@ fn real_time_agrees(cluster: &Cluster, fates: &BTreeMap<u32, Fate>) -> Result<()
     for (number, fate) in fates {
         for (key, touch) in &cluster.asked[*number as usize - 1].transaction.touches {
             let writes = *touch != Touch::Read;
-            by_key.entry(*key).or_default().push((fate.execute_at, *number, writes));
+            by_key.entry(*key).or_default().push((fate.1, *number, writes));
         }
     }
     for touched in by_key.values_mut() {

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use accord::cluster::deps::Deps;
-use accord::cluster::message::{
-    Agreement, Answer, Message, Proposal, RecoveryVote, Request, Transaction,
-};
+use accord::cluster::deps::{Deps, Evidence};
+use accord::cluster::message::{Agreement, Answer, Message, Proposal, RecoveryVote, Request};
 use accord::cluster::replica::{Minter, RangeReplica};
-use accord::cluster::status::Ballot;
-use accord::cluster::{Effect, Event, Node, Pace, RangeId, ReplicatedRange, Topology};
-use accord::{LogPosition, TokenRange, TxnId};
+use accord::cluster::status::{Ballot, Durability, Status};
+use accord::cluster::{
+    Effect, Event, Identity, LogEntry, Member, Pace, RangeId, ReplicatedRange, Topology,
+    Transaction,
+};
+use accord::{LogPosition, Record, RequestId, TokenRange, TxnId};
 use types::prng::Prng;
-use types::{NodeId, Timestamp};
+use types::{CoreId, NodeId, ShardId, Timestamp};
 
 use crate::lists::{ListTransaction, Touch};
 
 const RANGE: RangeId = RangeId(0);
-const PEER: NodeId = NodeId(1);
+const PEER: CoreId = CoreId::new(NodeId(1), ShardId(0));
 
 struct Counting(u64);
 
@@ -32,7 +33,14 @@ fn at(hlc: u64) -> Timestamp {
 }
 
 fn append() -> Arc<Transaction> {
-    ListTransaction { number: 1, touches: vec![(7, Touch::Append)] }.transaction()
+    let touches = vec![(7, Touch::Append)];
+    ListTransaction { number: 1, touches, sweep: false }.transaction(&topology())
+}
+
+/// One range, replicated by three nodes.
+fn topology() -> Topology {
+    let nodes = vec![NodeId(0), NodeId(1), NodeId(2)];
+    Topology::new(1, vec![ReplicatedRange::new(TokenRange::ALL, nodes.clone(), nodes)])
 }
 
 fn agreement(execute_at: Timestamp) -> Agreement {
@@ -59,12 +67,12 @@ fn ensure(holds: bool, what: &str) -> Result<(), String> {
 fn an_earlier_accepted_is_waited_for() -> Result<(), String> {
     let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
     let (earlier, recovered) = (TxnId(at(10)), TxnId(at(20)));
-    ask(&mut replica, earlier, Request::PreAccept(append()));
+    ask(&mut replica, earlier, Request::PreAccept { transaction: append() });
     let accept = Request::Accept {
         ballot: Ballot::ZERO,
         proposal: Proposal::Slow,
         agreement: agreement(at(30)),
-        transaction: append(),
+        transaction: Some(append()),
     };
     ask(&mut replica, earlier, accept);
     let vote = recover(&mut replica, recovered)?;
@@ -78,7 +86,7 @@ fn an_earlier_committed_excludes_the_fast_path() -> Result<(), String> {
     let commit = Request::Commit {
         ballot: Ballot::ZERO,
         agreement: agreement(at(30)),
-        transaction: append(),
+        transaction: Some(append()),
     };
     ask(&mut replica, earlier, commit);
     ensure(recover(&mut replica, recovered)?.superseded, "the fast path is not excluded")
@@ -91,7 +99,7 @@ fn an_earlier_that_executes_before_proves_nothing() -> Result<(), String> {
     let commit = Request::Commit {
         ballot: Ballot::ZERO,
         agreement: agreement(at(15)),
-        transaction: append(),
+        transaction: Some(append()),
     };
     ask(&mut replica, earlier, commit);
     let vote = recover(&mut replica, recovered)?;
@@ -102,12 +110,12 @@ fn an_earlier_that_executes_before_proves_nothing() -> Result<(), String> {
 fn what_is_found_late_is_no_evidence() -> Result<(), String> {
     let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
     let (found, accepted) = (TxnId(at(20)), TxnId(at(40)));
-    ask(&mut replica, found, Request::PreAccept(append()));
+    ask(&mut replica, found, Request::PreAccept { transaction: append() });
     let accept = Request::Accept {
         ballot: Ballot::ZERO,
         proposal: Proposal::Slow,
         agreement: agreement(at(50)),
-        transaction: append(),
+        transaction: Some(append()),
     };
     let Some(Answer::Accepted { extra }) = ask(&mut replica, accepted, accept) else {
         return Err("it was not accepted".into());
@@ -121,7 +129,7 @@ fn a_promise_for_the_unknown_is_told() -> Result<(), String> {
     let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
     let txn_id = TxnId(at(20));
     ask(&mut replica, txn_id, Request::PromiseUnknown { ballot: Ballot(at(800)) });
-    let answer = ask(&mut replica, txn_id, Request::PreAccept(append()));
+    let answer = ask(&mut replica, txn_id, Request::PreAccept { transaction: append() });
     let told =
         matches!(answer, Some(Answer::Preempted { promised }) if promised == Ballot(at(800)));
     ensure(told, "a promise was forgotten")
@@ -129,15 +137,17 @@ fn a_promise_for_the_unknown_is_told() -> Result<(), String> {
 
 /// Section 6.4: no answer leaves before what it says is in the log.
 fn answers_wait_for_the_log() -> Result<(), String> {
-    let nodes = vec![NodeId(0), PEER, NodeId(2)];
-    let range = ReplicatedRange::new(TokenRange::ALL, nodes.clone(), nodes);
-    let topology = Arc::new(Topology::new(1, vec![range]));
-    let pace = (Pace::default(), Prng::new(1));
-    let (mut node, _) = Node::start(NodeId(0), topology, [], pace, 1_000);
-    let message = Message::Request(Request::PreAccept(append()));
+    let identity = Identity {
+        core: CoreId::new(NodeId(0), ShardId(0)),
+        topology: Arc::new(topology()),
+        ranges: vec![RANGE],
+        pace: Pace::default(),
+    };
+    let (mut member, _) = Member::start(identity, [], Prng::new(1), 1_000);
+    let message = Message::Request(Request::PreAccept { transaction: append() });
     let event = Event::Message { from: PEER, range: RANGE, txn_id: TxnId(at(2_000)), message };
     let mut logged = LogPosition::NONE;
-    for effect in node.handle(event, 1_000) {
+    for effect in member.handle(event, 1_000) {
         match effect {
             Effect::Log { position, .. } => logged = position,
             Effect::Send { after, .. } => {
@@ -150,6 +160,314 @@ fn answers_wait_for_the_log() -> Result<(), String> {
     ensure(logged > LogPosition::NONE, "nothing was logged")
 }
 
+fn apply(replica: &mut RangeReplica, txn_id: TxnId, execute_at: Timestamp) {
+    let request = Request::Apply {
+        agreement: agreement(execute_at),
+        transaction: Some(append()),
+        record: record(execute_at),
+    };
+    ask(replica, txn_id, request);
+}
+
+fn record(execute_at: Timestamp) -> Arc<Record> {
+    Arc::new(Record {
+        execute_at,
+        writes: Vec::new(),
+        schema: Vec::new(),
+        attachment: Vec::new(),
+        installs: Default::default(),
+    })
+}
+
+fn settled_at(id: u64) -> RangeReplica {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    let txn_id = TxnId(at(id));
+    apply(&mut replica, txn_id, at(id));
+    ask(&mut replica, txn_id, Request::Durable { durability: Durability::Universal });
+    replica
+}
+
+/// What every replica has applied is let go of, and still excludes the fast path of what did not come before it.
+fn the_settled_testify() -> Result<(), String> {
+    let mut replica = settled_at(30);
+    ensure(replica.is_settled(TxnId(at(30))), "it is kept")?;
+    ensure(replica.commands().next().is_none(), "it is kept as a command")?;
+    let vote = recover(&mut replica, TxnId(at(20)))?;
+    ensure(vote.superseded, "the fast path is not excluded by what was let go of")?;
+    ensure(!recover(&mut settled_at(30), TxnId(at(40)))?.superseded, "an earlier one testifies")
+}
+
+/// … and nothing conflicting gets a timestamp below it.
+fn the_settled_are_not_overtaken() -> Result<(), String> {
+    let mut replica = settled_at(30);
+    let pre_accept = Request::PreAccept { transaction: append() };
+    match ask(&mut replica, TxnId(at(20)), pre_accept) {
+        Some(Answer::PreAccepted { witnessed, .. }) => {
+            ensure(witnessed > at(30), "a transaction slips below one that is applied")
+        }
+        other => Err(format!("a new transaction is answered {other:?}")),
+    }
+}
+
+fn sync_point() -> Arc<Transaction> {
+    Arc::new(Transaction::sync_point([RANGE]))
+}
+
+/// Section 3.4: none begins below a sync point.
+fn a_sync_point_keeps_out_what_is_below() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    ask(&mut replica, TxnId(at(50)), Request::PreAccept { transaction: sync_point() });
+    let below = ask(&mut replica, TxnId(at(20)), Request::PreAccept { transaction: append() });
+    ensure(below == Some(Answer::Rejected), "a transaction begins below a sync point")?;
+    let above = ask(&mut replica, TxnId(at(60)), Request::PreAccept { transaction: append() });
+    ensure(matches!(above, Some(Answer::PreAccepted { .. })), "one above it does not begin")
+}
+
+/// Section 4.4: a sync point that was accepted without a transaction excludes that transaction's fast path.
+fn a_sync_point_testifies() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    let accept = Request::Accept {
+        ballot: Ballot::ZERO,
+        proposal: Proposal::Slow,
+        agreement: agreement(at(50)),
+        transaction: Some(sync_point()),
+    };
+    ask(&mut replica, TxnId(at(50)), accept);
+    ensure(recover(&mut replica, TxnId(at(20)))?.superseded, "a sync point is overtaken")
+}
+
+fn apply_sync_point(replica: &mut RangeReplica, deps: Deps) {
+    let request = Request::Apply {
+        agreement: Agreement { execute_at: at(50), deps },
+        transaction: Some(sync_point()),
+        record: record(at(50)),
+    };
+    ask(replica, TxnId(at(50)), request);
+}
+
+/// Section 2.8: a sync point waits for everything below it, though it executes later.
+fn a_sync_point_waits_for_all() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    let txn_id = TxnId(at(30));
+    let commit = Request::Commit {
+        ballot: Ballot::ZERO,
+        agreement: agreement(at(60)),
+        transaction: Some(append()),
+    };
+    ask(&mut replica, txn_id, commit);
+    apply_sync_point(&mut replica, Deps::of(vec![(txn_id, Evidence::Stable)]));
+    ensure(replica.bounds().applied_below < txn_id, "a sync point leaves one below behind")?;
+    apply(&mut replica, txn_id, at(60));
+    ensure(replica.bounds().applied_below == TxnId(at(50)), "a sync point is never applied")
+}
+
+/// Section 6.3: of what is below an applied sync point nothing is known any more, and it is not new.
+fn the_gone_are_not_new() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    let undecided = TxnId(at(20));
+    ask(&mut replica, undecided, Request::PreAccept { transaction: append() });
+    apply_sync_point(&mut replica, Deps::default());
+    let status = replica.command(undecided).map(|command| command.status());
+    ensure(status == Some(Status::Invalidated), "what a sync point excludes lives on")?;
+    let unknown = TxnId(at(25));
+    let ballot = Ballot(at(900));
+    for request in [
+        Request::PreAccept { transaction: append() },
+        Request::Recover { ballot, transaction: append() },
+        Request::PromiseUnknown { ballot },
+        Request::AcceptInvalidate { ballot },
+    ] {
+        let answer = ask(&mut replica, unknown, request);
+        ensure(answer == Some(Answer::Truncated), "what is gone is taken for new")?;
+    }
+    ensure(replica.command(unknown).is_none(), "a late message revives what is gone")
+}
+
+/// Section 2.6: dependencies that were found while accepting survive before anybody executes by them.
+fn the_slow_path_stabilises() -> Result<(), String> {
+    let mut member = Coordinator::of(append())?;
+    let txn_id = member.txn_id;
+    let later = Timestamp::new(0, txn_id.0.hlc() + 500, PEER.0);
+    let vote = |witnessed| Answer::PreAccepted { witnessed, deps: Deps::default() };
+    member.hear(PEER, Ballot::ZERO, vote(later));
+    member.hear(OTHER, Ballot::ZERO, vote(later));
+    let proposed = member.sent.iter().any(|request| matches!(request, Request::Accept { .. }));
+    ensure(proposed, "a later timestamp is not proposed")?;
+    let dep = (TxnId(at(5)), Evidence::Unstable);
+    member.sent.clear();
+    member.hear(PEER, Ballot::ZERO, Answer::Accepted { extra: Deps::of(vec![dep]) });
+    member.hear(OTHER, Ballot::ZERO, Answer::Accepted { extra: Deps::default() });
+    let agreed = |request: &Request| matches!(request, Request::Commit { agreement, .. } if agreement.deps.contains(dep.0));
+    ensure(member.sent.iter().any(agreed), "dependencies are used before they survive")
+}
+
+/// Section 4.3: whoever first hears of a transaction from a recovery does not vote for it.
+fn a_recovery_brings_no_vote() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    ensure(!recover(&mut replica, TxnId(at(20)))?.voted, "a recovery makes its own votes")
+}
+
+/// Ballots: what is below a promise is refused.
+fn a_promise_is_kept() -> Result<(), String> {
+    let promise = Ballot(at(900));
+    for request in [
+        Request::AcceptInvalidate { ballot: Ballot::ZERO },
+        Request::Commit {
+            ballot: Ballot::ZERO,
+            agreement: agreement(at(20)),
+            transaction: Some(append()),
+        },
+        Request::Accept {
+            ballot: Ballot::ZERO,
+            proposal: Proposal::Slow,
+            agreement: agreement(at(20)),
+            transaction: Some(append()),
+        },
+    ] {
+        let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+        recover(&mut replica, TxnId(at(20)))?;
+        let answer = ask(&mut replica, TxnId(at(20)), request);
+        let refused = answer == Some(Answer::Preempted { promised: promise });
+        ensure(refused, "a promise is broken")?;
+    }
+    Ok(())
+}
+
+fn vote(status: Status, accepted: u64, execute_at: u64, deps: Deps) -> Answer {
+    Answer::Recovered(RecoveryVote {
+        status,
+        accepted: Ballot(at(accepted)),
+        execute_at: at(execute_at),
+        deps,
+        local_deps: Deps::default(),
+        voted: false,
+        superseded: false,
+        earlier_wait: Vec::new(),
+        earlier_no_wait: Vec::new(),
+        record: None,
+    })
+}
+
+/// Table 4.5: with an electorate of three, one that did not vote excludes the fast path.
+fn one_of_three_rejects() -> Result<(), String> {
+    let pre_accept = Request::PreAccept { transaction: append() };
+    let mut member = Coordinator::recovering(pre_accept)?;
+    member.hear(PEER, member.ballot, vote(Status::PreAccepted, 0, 5_000, Deps::default()));
+    let given_up = |request: &Request| matches!(request, Request::AcceptInvalidate { .. });
+    ensure(member.sent.iter().any(given_up), "a rejected transaction is taken for fast")
+}
+
+fn accepted(ballot: u64, execute_at: u64) -> Request {
+    Request::Accept {
+        ballot: Ballot(at(ballot)),
+        proposal: Proposal::Slow,
+        agreement: agreement(at(execute_at)),
+        transaction: Some(append()),
+    }
+}
+
+/// Table 4.5: of what was accepted, the highest ballot's is proposed.
+fn the_highest_ballot_is_proposed() -> Result<(), String> {
+    let mut member = Coordinator::recovering(accepted(800, 7_000))?;
+    member.hear(PEER, member.ballot, vote(Status::Accepted, 700, 6_000, Deps::default()));
+    let proposed = member.sent.iter().find_map(|request| match request {
+        Request::Accept { agreement, .. } => Some(agreement.execute_at),
+        _ => None,
+    });
+    ensure(proposed == Some(at(7_000)), "an older proposal is taken up")
+}
+
+/// Section 4.7: with the dependencies that were accepted with it.
+fn accepted_deps_are_proposed() -> Result<(), String> {
+    let pre_accept = Request::PreAccept { transaction: append() };
+    let mut member = Coordinator::recovering(pre_accept)?;
+    let dep = TxnId(at(5));
+    let deps = Deps::of(vec![(dep, Evidence::Stable)]);
+    member.hear(PEER, member.ballot, vote(Status::Accepted, 700, 6_000, deps));
+    let proposed = |request: &Request| matches!(request, Request::Accept { agreement, .. } if agreement.deps.contains(dep));
+    ensure(member.sent.iter().any(proposed), "accepted dependencies are lost")
+}
+
+/// Rule T4: a restarted core mints above whatever it may have used before, though its clock is behind.
+fn a_restart_mints_above_its_reservation() -> Result<(), String> {
+    let through = Timestamp::new(0, 50_000_000, u32::MAX);
+    let member = Coordinator::start([LogEntry::Reserve { through }]);
+    let id = Coordinator::submit(member, append())?.txn_id;
+    ensure(id.0 > through, "a timestamp may be minted twice")
+}
+
+const OTHER: CoreId = CoreId::new(NodeId(2), ShardId(0));
+
+/// A member that coordinates one transaction, and what it asks the others.
+struct Coordinator {
+    member: Member,
+    txn_id: TxnId,
+    ballot: Ballot,
+    sent: Vec<Request>,
+}
+
+impl Coordinator {
+    fn of(transaction: Arc<Transaction>) -> Result<Coordinator, String> {
+        Coordinator::submit(Coordinator::start([]), transaction)
+    }
+
+    fn submit(mut member: Member, transaction: Arc<Transaction>) -> Result<Coordinator, String> {
+        let event = Event::Submit { request: RequestId(1), transaction };
+        let asked = member.handle(event, 1_000).into_iter().find_map(|effect| match effect {
+            Effect::Send { txn_id, .. } => Some(txn_id),
+            _ => None,
+        });
+        let txn_id = asked.ok_or("nobody is asked to witness it")?;
+        Ok(Coordinator { member, txn_id, ballot: Ballot::ZERO, sent: Vec::new() })
+    }
+
+    /// One that has heard something of a transaction, and, when nothing came of it, takes it up.
+    fn recovering(heard: Request) -> Result<Coordinator, String> {
+        let mut member = Coordinator::start([]);
+        let txn_id = TxnId(at(2_000));
+        let (range, message) = (RANGE, Message::Request(heard));
+        member.handle(Event::Message { from: PEER, range, txn_id, message }, 1_000);
+        let asked = member.handle(Event::Tick, 1_000_000).into_iter().find_map(|effect| {
+            let Effect::Send { message: Message::Request(request), .. } = effect else {
+                return None;
+            };
+            matches!(request, Request::Recover { .. }).then_some(request)
+        });
+        let Some(Request::Recover { ballot, .. }) = asked else {
+            return Err("nobody takes up what does not end".into());
+        };
+        Ok(Coordinator { member, txn_id, ballot, sent: Vec::new() })
+    }
+
+    /// A member that may mint timestamps.
+    fn start(log: impl IntoIterator<Item = LogEntry>) -> Member {
+        let identity = Identity {
+            core: CoreId::new(NodeId(0), ShardId(0)),
+            topology: Arc::new(topology()),
+            ranges: vec![RANGE],
+            pace: Pace::default(),
+        };
+        let (mut member, effects) = Member::start(identity, log, Prng::new(1), 1_000);
+        for effect in effects {
+            if let Effect::Log { entry: LogEntry::Reserve { through }, .. } = effect {
+                member.handle(Event::Reserved { through }, 1_000);
+            }
+        }
+        member
+    }
+
+    fn hear(&mut self, from: CoreId, ballot: Ballot, answer: Answer) {
+        let (range, txn_id) = (RANGE, self.txn_id);
+        let message = Message::Answer { ballot, answer };
+        let event = Event::Message { from, range, txn_id, message };
+        for effect in self.member.handle(event, 1_000_000) {
+            if let Effect::Send { message: Message::Request(request), .. } = effect {
+                self.sent.push(request);
+            }
+        }
+    }
+}
+
 /// All of them.
 pub fn all() -> Result<(), String> {
     an_earlier_accepted_is_waited_for()?;
@@ -157,5 +475,18 @@ pub fn all() -> Result<(), String> {
     an_earlier_that_executes_before_proves_nothing()?;
     what_is_found_late_is_no_evidence()?;
     a_promise_for_the_unknown_is_told()?;
-    answers_wait_for_the_log()
+    answers_wait_for_the_log()?;
+    the_settled_testify()?;
+    the_settled_are_not_overtaken()?;
+    a_sync_point_keeps_out_what_is_below()?;
+    a_sync_point_testifies()?;
+    a_sync_point_waits_for_all()?;
+    the_gone_are_not_new()?;
+    the_slow_path_stabilises()?;
+    a_recovery_brings_no_vote()?;
+    a_promise_is_kept()?;
+    one_of_three_rejects()?;
+    the_highest_ballot_is_proposed()?;
+    accepted_deps_are_proposed()?;
+    a_restart_mints_above_its_reservation()
 }

@@ -4,6 +4,7 @@ use accord::{
     Abort, Access, Commit, Expected, Footprint, Installs, Outcome, RangeNeed, SchemaChange,
     TokenRange, Validation, View, Workload, Write,
 };
+use types::codec::Encoder;
 use types::token::SliceCount;
 use types::{SchemaVersion, SliceId, TableId, Timestamp, Token};
 
@@ -135,6 +136,9 @@ pub enum Flaw {
     DeferredOnSnapshot,
 }
 
+/// The kind of a [`Script`].
+const KIND: u8 = 201;
+
 /// The transaction's function.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -216,6 +220,27 @@ impl Workload for Script {
         let attachment = if bulk { vec![1] } else { Vec::new() };
         let (installs, reply) = (self.installs, encode_seen(&seen));
         Outcome::Commit(Commit { writes, schema, attachment, installs, reply })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut encoder = Encoder::after(std::mem::take(out));
+        encoder.u8(KIND);
+        encoder.varint(self.txn as u64);
+        encoder.varint(self.key_count as u64);
+        encoder.varint(self.reads.len() as u64);
+        self.reads.iter().for_each(|key| encoder.varint(*key as u64));
+        encoder.varint(self.writes.len() as u64);
+        for (key, tombstone) in &self.writes {
+            encoder.varint(*key as u64);
+            encoder.bool(*tombstone == Tombstone::Yes);
+        }
+        encoder.bool(self.scans);
+        self.validation.encode(&mut encoder);
+        encoder.var_bytes(&encode_seen(&self.deferred_seen));
+        encoder.bool(self.schema.is_some());
+        encoder.varint(self.schema.map_or(0, |version| version.0));
+        encoder.bool(self.installs == Installs::WhenDurable);
+        *out = encoder.into_bytes();
     }
 }
 

@@ -13,6 +13,7 @@ use snapshot::{PinnedFile, ReadAt, SnapshotSource};
 use sstable::{Fetch, Joining, PageCheck};
 use storage::TableLayout;
 use storage::sealed::{SealBatch, SealedFiles, seal};
+use types::codec::Encoder;
 use types::row::{decode_row, encode_row};
 use types::schema::{ColumnSchema, KeyColumn, Partitioning, RowAddress, TableSchema};
 use types::token::SliceCount;
@@ -83,6 +84,11 @@ impl Workload for Define {
             ..Commit::default()
         })
     }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(202);
+        out.extend(self.version.to_le_bytes());
+    }
 }
 
 fn attachment_of(schema: TableSchema) -> Attachment {
@@ -121,6 +127,11 @@ impl Workload for InsertAll {
             writes.push(Write { table: TABLE, token, key, row: Some(row(account, BALANCE)) });
         }
         Outcome::Commit(Commit { writes, ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(203);
+        out.extend(self.slices.get().to_le_bytes());
     }
 }
 
@@ -182,6 +193,18 @@ impl Workload for Transfer {
             row: Some(row(*account, balance)),
         });
         Outcome::Commit(Commit { writes: writes.collect(), ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(204);
+        let mut encoder = Encoder::after(std::mem::take(out));
+        for (account, address) in &self.accounts {
+            encoder.varint(*account);
+            encoder.u64(address.token.0);
+            encoder.var_bytes(&address.key);
+        }
+        encoder.i64(self.amount);
+        *out = encoder.into_bytes();
     }
 }
 
@@ -296,6 +319,14 @@ impl Workload for Bulk {
         let RowAddress { token, key, .. } = address(self.slices, BESIDE);
         let write = Write { table: TABLE, token, key, row: Some(row(BESIDE, BALANCE)) };
         Outcome::Commit(Commit { writes: vec![write], ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(205);
+        let mut encoder = Encoder::after(std::mem::take(out));
+        encoder.u16(self.slices.get());
+        self.validation.encode(&mut encoder);
+        *out = encoder.into_bytes();
     }
 }
 

@@ -79,6 +79,10 @@ impl Workload for Define {
             ..Commit::default()
         })
     }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(206);
+    }
 }
 
 /// Opens all accounts.
@@ -89,6 +93,11 @@ impl Workload for OpenAccounts {
     fn evaluate(&self, _execute_at: Timestamp, _view: &dyn View) -> Outcome {
         let writes = (0..ACCOUNTS).map(|account| write(self.0, account, BALANCE)).collect();
         Outcome::Commit(Commit { writes, ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(207);
+        out.extend(self.0.get().to_le_bytes());
     }
 }
 
@@ -155,6 +164,14 @@ impl Workload for Moving {
             write(self.slices, LEDGER + number as i64, amount),
         ];
         Outcome::Commit(Commit { writes, ..Commit::default() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(208);
+        let Transfer { number, source, target, amount } = self.transfer;
+        out.extend(self.slices.get().to_le_bytes());
+        out.extend(number.to_le_bytes());
+        [source, target, amount].iter().for_each(|part| out.extend(part.to_le_bytes()));
     }
 }
 

@@ -61,7 +61,7 @@ fn encoded_expressions_come_back_and_truncated_ones_do_not() {
         column_type: ColumnType::plain(SqlType::Text),
     };
     let mut encoder = Encoder::new();
-    assert!(encode_expr(&case, &mut encoder));
+    assert_eq!(encode_expr(&case, &mut encoder), Ok(()));
     let bytes = encoder.into_bytes();
     let back = decode_expr(&mut Decoder::new(&bytes)).expect("round trip");
     assert_eq!(back, case);

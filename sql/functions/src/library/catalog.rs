@@ -8,14 +8,24 @@ use alloc::string::String;
 use types::{ColumnType, SqlState, SqlType, Value};
 
 macro_rules! outside {
-    ($($name:literal: $($function:ident)*;)*) => {$($(
+    ($($name:literal: $($function:ident)*;)*) => {
+        /// Functions that [`crate::CatalogFunctions::call`] answers.
+        const OUTSIDE: &[&str] = &[$($name),*];
+
+        $($(
         pub(crate) fn $function(
             context: &EvalContext<'_>,
             arguments: &[&Value],
         ) -> Result<Value, EvalError> {
             context.catalog.call($name, arguments)
         }
-    )*)*};
+        )*)*
+    };
+}
+
+/// Whether the session or the catalog answers a function of this name.
+pub(crate) fn asks_session(function: &str) -> bool {
+    OUTSIDE.contains(&function)
 }
 
 outside! {

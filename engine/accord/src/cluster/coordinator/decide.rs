@@ -1,18 +1,19 @@
 //! From the first answers to an agreement that survives (sections 2.5 and 2.6).
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use types::mutants::live;
 
 use super::tally::{of_range, slow_quorum_everywhere, votes};
-use super::{Node, Step};
+use super::{Member, Step, Vote};
 use crate::cluster::deps::Deps;
 use crate::cluster::message::Proposal;
 use crate::cluster::topology::RangeId;
 use crate::mutants;
 use crate::txn::TxnId;
 
-impl Node {
+impl Member {
     /// Takes the fast path if every range allows it, another when it does not or when it has been waited for long enough.
     pub(super) fn decide_pre_accept(&mut self, txn_id: TxnId) {
         let Some(coordination) = self.coordinations.get(&txn_id) else { return };
@@ -21,10 +22,11 @@ impl Node {
         if !slow_quorum_everywhere(&self.topology, ranges, answers) {
             return;
         }
-        let (mut fast, mut fast_possible, mut medium) = (true, true, true);
+        let ordinary = !coordination.is_sync_point();
+        let (mut fast, mut fast_possible, mut medium) = (ordinary, ordinary, ordinary);
         for range in ranges {
             let of = self.topology.range(*range);
-            let votes = votes(&self.topology, *range, answers, |(at, _)| *at == txn_id.0);
+            let votes = votes(&self.topology, *range, answers, |vote| vote.is_for(txn_id));
             let needed = if live(mutants::FAST_QUORUM_TOO_SMALL) {
                 of.slow_quorum()
             } else {
@@ -37,19 +39,30 @@ impl Node {
         if !fast && fast_possible && *slow_micros > self.clock.wall_micros {
             return;
         }
-        let mut deps: BTreeMap<RangeId, Deps> = BTreeMap::new();
+        let rejected = answers.values().any(|vote| matches!(vote, Vote::Rejected));
+        if rejected && !fast && !medium && !live(mutants::REJECTION_IGNORED) {
+            self.go_to(txn_id, Step::Invalidate { answers: BTreeMap::new() });
+            return;
+        }
         let mut execute_at = txn_id.0;
-        for ((range, _), (witnessed, found)) in answers {
-            let counts = *witnessed == txn_id.0 || !(fast || medium);
-            if counts {
-                deps.entry(*range).or_default().merge(found);
+        let mut found: BTreeMap<RangeId, Vec<&Deps>> = BTreeMap::new();
+        for ((range, _), vote) in answers {
+            let Vote::Witnessed(witnessed, deps) = vote else { continue };
+            if *witnessed == txn_id.0 || !(fast || medium) {
+                found.entry(*range).or_default().push(deps);
                 execute_at = execute_at.max(*witnessed);
             }
         }
+        let union = |(range, deps): (RangeId, Vec<&Deps>)| (range, Deps::union(deps));
+        let deps: BTreeMap<RangeId, Deps> = found.into_iter().map(union).collect();
         let ranges = ranges.clone();
         if fast {
+            self.counters.fast += 1;
             self.execute(txn_id, execute_at, deps);
             return;
+        }
+        if ordinary {
+            *(if medium { &mut self.counters.medium } else { &mut self.counters.slow }) += 1;
         }
         let proposal = if medium { Proposal::Medium } else { Proposal::Slow };
         let answers = BTreeMap::new();
@@ -67,9 +80,11 @@ impl Node {
             return;
         }
         let (execute_at, mut deps) = (*execute_at, deps.clone());
-        for range in ranges {
-            for (_, extra) in of_range(answers, *range) {
-                deps.entry(*range).or_default().merge(extra);
+        if !live(mutants::EXTRA_DEPS_DROPPED) {
+            for range in ranges {
+                let extra = of_range(answers, *range).map(|(_, extra)| extra);
+                let proposed = deps.remove(range).unwrap_or_default();
+                deps.insert(*range, Deps::union(extra.chain([&proposed])));
             }
         }
         if *proposal == Proposal::Medium || live(mutants::NO_STABILISE) {

@@ -8,9 +8,11 @@ use types::Timestamp;
 use types::mutants::live;
 
 use super::tally::slow_quorum_everywhere;
-use super::{Node, Response, Step};
+use super::{Member, Response, Step};
+use crate::cluster::counters::RecoveryRow;
 use crate::cluster::deps::Deps;
 use crate::cluster::message::Request;
+use crate::cluster::status::Durability;
 use crate::cluster::topology::RangeId;
 use crate::mutants;
 use crate::rows::Rows;
@@ -38,7 +40,7 @@ impl View for Gathered {
     }
 }
 
-impl Node {
+impl Member {
     /// Asks one replica of **every** range for rows, of those that are only written too: its answer says that everything
     /// before is applied there, without which an acknowledgement could be overtaken (section 7.2).
     pub(super) fn execute(
@@ -51,7 +53,12 @@ impl Node {
             let last = deps.last();
             assert!(last.is_none_or(|last| last.0 < execute_at), "a dependency is below");
         }
-        let step = Step::Execute { execute_at, deps, rows: BTreeMap::new(), turn: 0 };
+        let step = if self.coordinations[&txn_id].is_sync_point() {
+            let record = Arc::new(empty_record(execute_at));
+            Step::Persist { execute_at, deps, record, answers: BTreeMap::new() }
+        } else {
+            Step::Execute { execute_at, deps, rows: BTreeMap::new(), turn: 0 }
+        };
         self.go_to(txn_id, step);
     }
 
@@ -68,14 +75,8 @@ impl Node {
             gathered.absorb(rows);
         }
         let (execute_at, deps) = (*execute_at, deps.clone());
-        let outcome = coordination.transaction().workload.evaluate(execute_at, &Gathered(gathered));
-        let empty = |execute_at| Record {
-            execute_at,
-            writes: Default::default(),
-            schema: Default::default(),
-            attachment: Default::default(),
-            installs: Installs::AtOnce,
-        };
+        let workload = coordination.transaction().workload().expect("a sync point does not read");
+        let outcome = workload.evaluate(execute_at, &Gathered(gathered));
         let (record, response) = match outcome {
             Outcome::Commit(commit) => (
                 Record {
@@ -87,9 +88,12 @@ impl Node {
                 },
                 Response::Committed { txn_id, execute_at, reply: commit.reply },
             ),
-            Outcome::Abort(abort) => (empty(execute_at), Response::Aborted { txn_id, abort }),
+            Outcome::Abort(abort) => {
+                (empty_record(execute_at), Response::Aborted { txn_id, abort })
+            }
         };
         let coordination = self.coordinations.get_mut(&txn_id).expect("just seen");
+        coordination.give_up_micros = self.clock.wall_micros + 20 * self.pace.patience_micros;
         if let Some(request) = coordination.client.take() {
             self.reply(request, response);
         }
@@ -98,22 +102,51 @@ impl Node {
         self.go_to(txn_id, Step::Persist { execute_at, deps, record, answers });
     }
 
-    /// Every replica has the writes: nothing is left to do. While one is away, the home range tries again and again.
+    /// Every replica has applied it: nothing is left to do, and nobody will wait for it again.
     pub(super) fn decide_persist(&mut self, txn_id: TxnId) {
         let Some(coordination) = self.coordinations.get(&txn_id) else { return };
         let Step::Persist { answers, .. } = &coordination.step else { return };
-        let expected: usize = coordination
-            .participants
-            .iter()
-            .map(|range| self.topology.range(*range).replicas().len())
-            .sum();
-        if answers.len() == expected {
-            let home = coordination.home();
-            self.coordinations.remove(&txn_id);
-            let topology = self.topology.clone();
-            for node in topology.range(home).replicas() {
-                self.send(*node, home, txn_id, Request::Durable);
+        let replicas = |range| self.topology.range(range).replicas().len();
+        let expected: usize = coordination.participants.iter().map(|range| replicas(*range)).sum();
+        let enough =
+            if live(mutants::MAJORITY_IS_UNIVERSAL) { expected.div_ceil(2) } else { expected };
+        if answers.len() < enough {
+            return;
+        }
+        let Some(coordination) = self.forget(txn_id) else { return };
+        let topology = self.topology.clone();
+        for range in &coordination.participants {
+            if coordination.is_sync_point() {
+                self.counters.rounds += 1;
+                for node in topology.nodes() {
+                    self.send_to_all_cores(node, *range, txn_id, Request::UniversallyApplied);
+                }
+                continue;
             }
+            let durability = Durability::Universal;
+            for node in topology.range(*range).replicas() {
+                self.send(*node, *range, txn_id, Request::Durable { durability });
+            }
+        }
+    }
+
+    /// Some replica knows nothing of it any more. If a replica here has not decided it, it was not applied everywhere: so it never can be
+    /// (`replica/cleanup.rs`).
+    pub(super) fn on_truncated(&mut self, txn_id: TxnId) {
+        let undecided_here = self.replicas.values().any(|replica| {
+            let status = replica.command(txn_id).map(|command| command.status());
+            status.is_some_and(|status| !status.is_decided())
+                || (status.is_none() && replica.is_blocking(txn_id))
+        });
+        let recovers = matches!(
+            self.coordinations[&txn_id].step,
+            Step::Recover { .. } | Step::Inquire { .. } | Step::Invalidate { .. }
+        );
+        if recovers && undecided_here {
+            self.counters.meet(RecoveryRow::Truncated);
+            self.finish_invalidated(txn_id);
+        } else {
+            self.leave(txn_id);
         }
     }
 
@@ -128,7 +161,8 @@ impl Node {
     }
 
     pub(super) fn finish_invalidated(&mut self, txn_id: TxnId) {
-        let Some(coordination) = self.coordinations.remove(&txn_id) else { return };
+        let Some(coordination) = self.forget(txn_id) else { return };
+        self.counters.invalidated += 1;
         if let Some(request) = coordination.client {
             self.reply(request, Response::Invalidated { txn_id });
         }
@@ -138,5 +172,15 @@ impl Node {
                 self.send(*node, *range, txn_id, Request::Invalidate);
             }
         }
+    }
+}
+
+fn empty_record(execute_at: Timestamp) -> Record {
+    Record {
+        execute_at,
+        writes: Default::default(),
+        schema: Default::default(),
+        attachment: Default::default(),
+        installs: Installs::AtOnce,
     }
 }

@@ -7,7 +7,8 @@
 //! | m is invalidated | say so everywhere |
 //! | m has accepted to invalidate | have that accepted, then say so |
 //! | m has the writes, or an agreement | agree on dependencies where nobody holds agreed ones, then go on from there |
-//! | m has accepted a timestamp | wait for what must be decided first, then propose that timestamp |
+//! | m has accepted a timestamp | wait for what must be decided first where nobody has accepted; then propose that timestamp |
+//! | it is a sync point | invalidate: those that came later do not name it, so votes prove nothing |
 //! | a conflicting transaction excludes the fast path | invalidate |
 //! | more electors than it could bear did not vote | invalidate |
 //! | something must be decided first | wait, and begin again |
@@ -20,7 +21,8 @@ use types::Timestamp;
 use types::mutants::live;
 
 use super::tally::{of_range, slow_quorum_everywhere, votes};
-use super::{Answers, Coordination, Node, Step};
+use super::{Answers, Coordination, Member, Step};
+use crate::cluster::counters::RecoveryRow;
 use crate::cluster::deps::Deps;
 use crate::cluster::message::{Proposal, RecoveryVote};
 use crate::cluster::replica::Minter;
@@ -29,61 +31,67 @@ use crate::cluster::topology::{RangeId, Topology};
 use crate::mutants;
 use crate::txn::TxnId;
 
-/// What a recovery does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
-    Invalidated,
-    Invalidate,
-    /// A time of execution is agreed on.
-    Agreed {
-        execute_at: Timestamp,
-    },
-    Propose {
-        execute_at: Timestamp,
-    },
-    Wait,
-}
-
 fn decide(
     topology: &Topology,
     txn_id: TxnId,
-    ranges: &[RangeId],
+    (ranges, is_sync_point): (&[RangeId], bool),
     all: &Answers<RecoveryVote>,
-) -> Verdict {
+) -> (RecoveryRow, Timestamp) {
     let most = all
         .values()
-        .max_by_key(|vote| knowledge(vote.status, vote.accepted))
+        .max_by_key(|vote| {
+            let ballot =
+                if live(mutants::BALLOT_DOES_NOT_RANK) { Ballot::ZERO } else { vote.accepted };
+            knowledge(vote.status, ballot)
+        })
         .expect("a quorum has voted");
-    let mut waits: BTreeSet<TxnId> = BTreeSet::new();
-    let mut harmless: BTreeSet<TxnId> = BTreeSet::new();
-    for vote in all.values() {
-        waits.extend(&vote.earlier_wait);
-        harmless.extend(&vote.earlier_no_wait);
-    }
-    let must_wait = waits.difference(&harmless).next().is_some();
-    match most.status {
-        Status::Invalidated => Verdict::Invalidated,
-        Status::AcceptedInvalidate => Verdict::Invalidate,
-        Status::Committed | Status::Stable | Status::PreApplied | Status::Applied => {
-            Verdict::Agreed { execute_at: most.execute_at }
+    let row = match most.status {
+        Status::Invalidated => RecoveryRow::Invalidated,
+        Status::AcceptedInvalidate => RecoveryRow::AcceptedInvalidate,
+        Status::Applied | Status::PreApplied => RecoveryRow::Applied,
+        Status::Stable => RecoveryRow::Stable,
+        Status::Committed => RecoveryRow::Committed,
+        Status::Accepted => {
+            let undecided = |range: &&RangeId| {
+                of_range(all, **range).all(|(_, vote)| vote.status != Status::Accepted)
+            };
+            let open: Vec<RangeId> = ranges.iter().filter(undecided).copied().collect();
+            let waits = must_wait(&open, all);
+            if waits { RecoveryRow::AcceptedWaits } else { RecoveryRow::Accepted }
         }
-        Status::Accepted => Verdict::Propose { execute_at: most.execute_at },
         Status::NotDefined | Status::PreAccepted => {
-            let superseded = all.values().any(|vote| vote.superseded);
             let rejected = ranges.iter().any(|range| {
                 let votes = votes(topology, *range, all, |vote| vote.voted);
                 topology.range(*range).rejects_fast(votes.rejects)
                     && !live(mutants::RECOVERY_IGNORES_REJECTIONS)
             });
-            if superseded || rejected {
-                Verdict::Invalidate
-            } else if must_wait {
-                Verdict::Wait
+            if is_sync_point {
+                RecoveryRow::SyncPointUndecided
+            } else if all.values().any(|vote| vote.superseded) {
+                RecoveryRow::Superseded
+            } else if rejected {
+                RecoveryRow::Rejected
+            } else if must_wait(ranges, all) {
+                RecoveryRow::Waits
             } else {
-                Verdict::Propose { execute_at: txn_id.0 }
+                return (RecoveryRow::ProposeInitial, txn_id.0);
             }
         }
+    };
+    (row, most.execute_at)
+}
+
+/// Whether something must be decided before this one can be on some of the ranges.
+fn must_wait(ranges: &[RangeId], all: &Answers<RecoveryVote>) -> bool {
+    let mut waits: BTreeSet<TxnId> = BTreeSet::new();
+    let mut harmless: BTreeSet<TxnId> = BTreeSet::new();
+    for range in ranges {
+        for (_, vote) in of_range(all, *range) {
+            waits.extend(&vote.earlier_wait);
+            harmless.extend(&vote.earlier_no_wait);
+        }
     }
+    waits.difference(&harmless).next().is_some()
 }
 
 /// Section 4.7: what to propose where nothing is agreed; `None` where agreed dependencies are held.
@@ -100,41 +108,36 @@ fn proposed_deps(range: RangeId, all: &Answers<RecoveryVote>) -> Deps {
         .map(|(_, vote)| vote)
         .filter(|vote| vote.status == Status::Accepted)
         .max_by_key(|vote| vote.accepted);
-    if let Some(vote) = accepted {
-        return vote.deps.clone();
+    match accepted {
+        Some(vote) if !live(mutants::ACCEPTED_DEPS_IGNORED) => vote.deps.clone(),
+        _ => Deps::union(of_range(all, range).map(|(_, vote)| &vote.local_deps)),
     }
-    let mut deps = Deps::default();
-    for (_, vote) in of_range(all, range) {
-        deps.merge(&vote.local_deps);
-    }
-    deps
 }
 
-impl Node {
+impl Member {
     pub(super) fn decide_recover(&mut self, txn_id: TxnId) {
-        let Some(coordination) = self.coordinations.get(&txn_id) else { return };
-        let Step::Recover { votes } = &coordination.step else { return };
+        let Some(coordination) = self.coordinations.get_mut(&txn_id) else { return };
+        let is_sync_point = coordination.is_sync_point();
         let ranges = coordination.participants.clone();
+        let Step::Recover { votes } = &mut coordination.step else { return };
         if !slow_quorum_everywhere(&self.topology, &ranges, votes) {
             return;
         }
-        let votes = votes.clone();
-        match decide(&self.topology, txn_id, &ranges, &votes) {
-            Verdict::Invalidated => self.finish_invalidated(txn_id),
-            Verdict::Invalidate => {
-                self.go_to(txn_id, Step::Invalidate { answers: BTreeMap::new() });
-            }
-            Verdict::Wait => {
-                let until_micros = self.clock.wall_micros + self.pace.resend_micros;
-                self.go_to(txn_id, Step::Wait { until_micros });
+        let votes = core::mem::take(votes);
+        let (row, execute_at) = decide(&self.topology, txn_id, (&ranges, is_sync_point), &votes);
+        self.counters.meet(row);
+        match row {
+            RecoveryRow::Invalidated => self.finish_invalidated(txn_id),
+            RecoveryRow::AcceptedWaits | RecoveryRow::Waits => {
+                self.go_to(txn_id, Step::Wait);
                 self.hasten(&votes);
             }
-            Verdict::Propose { execute_at } => {
+            RecoveryRow::Accepted | RecoveryRow::ProposeInitial => {
                 let deps = ranges.iter().map(|range| (*range, proposed_deps(*range, &votes)));
                 let deps = deps.collect();
                 self.propose(txn_id, execute_at, deps, ranges);
             }
-            Verdict::Agreed { execute_at } => {
+            RecoveryRow::Applied | RecoveryRow::Stable | RecoveryRow::Committed => {
                 let (mut deps, mut missing) = (BTreeMap::new(), Vec::new());
                 for range in ranges {
                     match agreed_deps(range, &votes) {
@@ -145,8 +148,9 @@ impl Node {
                         }
                     };
                 }
-                self.agreed(txn_id, execute_at, deps, missing, &votes);
+                self.agreed(txn_id, execute_at, (deps, missing), &votes);
             }
+            _ => self.go_to(txn_id, Step::Invalidate { answers: BTreeMap::new() }),
         }
     }
 
@@ -167,12 +171,12 @@ impl Node {
         &mut self,
         txn_id: TxnId,
         execute_at: Timestamp,
-        deps: BTreeMap<RangeId, Deps>,
-        missing: Vec<RangeId>,
+        (deps, missing): (BTreeMap<RangeId, Deps>, Vec<RangeId>),
         votes: &Answers<RecoveryVote>,
     ) {
         let record = votes.values().find_map(|vote| vote.record.clone());
-        if !missing.is_empty() {
+        if !missing.is_empty() && !live(mutants::MISSING_DEPS_ASSUMED) {
+            self.counters.meet(RecoveryRow::DepsMissing);
             self.propose(txn_id, execute_at, deps, missing);
         } else if let Some(record) = record {
             let answers = BTreeMap::new();
@@ -193,23 +197,16 @@ impl Node {
             }
             let known = self.replicas.values().find_map(|replica| {
                 let command = replica.command(txn_id)?;
-                let unfinished = !command.status.is_decided();
-                command.transaction.clone().filter(|_| unfinished)
+                let unfinished = !command.status().is_decided();
+                command.transaction().filter(|_| unfinished).cloned()
             });
             let (Some(transaction), Some(ballot)) = (known, self.clock.mint_above(Timestamp::ZERO))
             else {
                 continue;
             };
-            let participants = self.topology.participants(&transaction.footprint);
-            let now = self.clock.wall_micros;
-            let ballot = Ballot(ballot);
-            self.begin(Coordination::recovery(
-                txn_id,
-                transaction,
-                participants,
-                ballot,
-                (now, self.pace),
-            ));
+            let at = (self.clock.wall_micros, self.pace);
+            self.counters.recoveries += 1;
+            self.begin(Coordination::recovery(txn_id, transaction, Ballot(ballot), at));
         }
     }
 
@@ -222,15 +219,8 @@ impl Node {
             return;
         }
         if let Some(transaction) = answers.values().find_map(|known| known.transaction.clone()) {
-            let (ballot, now) = (coordination.ballot, self.clock.wall_micros);
-            let participants = self.topology.participants(&transaction.footprint);
-            self.begin(Coordination::recovery(
-                txn_id,
-                transaction,
-                participants,
-                ballot,
-                (now, self.pace),
-            ));
+            let (ballot, at) = (coordination.ballot, (self.clock.wall_micros, self.pace));
+            self.begin(Coordination::recovery(txn_id, transaction, ballot, at));
             return;
         }
         if slow_quorum_everywhere(&self.topology, &coordination.participants, answers) {

@@ -8,8 +8,10 @@ use types::mutants::live;
 
 use super::{Minter, RangeReplica};
 use crate::cluster::command::Command;
-use crate::cluster::message::{Answer, RecoveryVote, Transaction};
+use crate::cluster::counters::RecoveryRow;
+use crate::cluster::message::{Answer, RecoveryVote};
 use crate::cluster::status::{Ballot, Status};
+use crate::cluster::transaction::Transaction;
 use crate::mutants;
 use crate::txn::TxnId;
 
@@ -32,80 +34,112 @@ impl RangeReplica {
         transaction: &Arc<Transaction>,
         minter: &mut dyn Minter,
     ) -> Option<Answer> {
-        let known = self.commands.get(&txn_id).cloned().unwrap_or_default();
-        if known.promised > ballot {
-            return Some(Answer::Preempted { promised: known.promised });
+        let known = self.commands.get(&txn_id);
+        let (status, promised) =
+            known.map_or(Default::default(), |known| (known.status(), known.promised()));
+        if promised > ballot {
+            return Some(Answer::Preempted { promised });
         }
-        if known.status == Status::NotDefined {
+        if status == Status::NotDefined {
             // Never a vote: a recovery is under way.
-            let floor = self.max_conflict(txn_id, transaction).max(txn_id.0);
-            let witnessed = minter.mint_above(floor)?;
+            let witnessed = if transaction.is_sync_point() {
+                txn_id.0
+            } else {
+                let floor = self.max_conflict(txn_id, transaction).max(txn_id.0);
+                minter.mint_above(floor)?
+            };
             self.define(txn_id, transaction);
-            let command = self.change(txn_id);
-            command.status = Status::PreAccepted;
-            command.execute_at = witnessed;
+            let voted = live(mutants::RECOVERY_VOTES);
+            self.change(txn_id).pre_accept(if voted { txn_id.0 } else { witnessed }, voted);
         }
         self.define(txn_id, transaction);
-        let command = self.change(txn_id);
         if !live(mutants::RECOVERY_DOES_NOT_PROMISE) {
-            command.promised = ballot;
+            self.change(txn_id).promise(ballot);
         }
-        let command = self.commands[&txn_id].clone();
-        Some(Answer::Recovered(self.vote(txn_id, &command, transaction)))
+        Some(Answer::Recovered(self.vote(txn_id, transaction)))
     }
 
-    fn vote(&self, txn_id: TxnId, command: &Command, transaction: &Transaction) -> RecoveryVote {
+    fn vote(&mut self, txn_id: TxnId, transaction: &Transaction) -> RecoveryVote {
+        let command = &self.commands[&txn_id];
         let mut vote = RecoveryVote {
-            status: command.status,
-            accepted: command.accepted,
-            execute_at: command.execute_at,
-            deps: command.deps.clone(),
+            status: command.status(),
+            accepted: command.accepted(),
+            execute_at: command.execute_at(),
+            deps: command.deps().clone(),
             local_deps: self.deps_below(txn_id, transaction, txn_id.0),
-            voted: command.voted,
+            voted: command.voted(),
             superseded: false,
             earlier_wait: Vec::new(),
             earlier_no_wait: Vec::new(),
-            record: command.record.clone(),
+            record: command.record().cloned(),
         };
-        if command.status.phase() != Status::PreAccepted.phase()
-            && command.status != Status::AcceptedInvalidate
-        {
+        let nothing_accepted =
+            matches!(vote.status, Status::PreAccepted | Status::AcceptedInvalidate);
+        if !nothing_accepted || transaction.is_sync_point() {
             return vote;
         }
-        for other in self.conflicting(txn_id, transaction) {
-            let known = &self.commands[&other];
-            match (testimony(txn_id, other, known), other < txn_id) {
-                (Testimony::NotWitnessed, earlier) => {
-                    let ignored = if earlier {
-                        live(mutants::RECOVERY_IGNORES_EARLIER_COMMITTED)
-                    } else {
-                        live(mutants::RECOVERY_IGNORES_LATER_ACCEPTED)
-                    };
-                    vote.superseded |= !ignored;
+        let mut rows = Vec::new();
+        let mut hear = |other: TxnId, known: &Command| {
+            let row = says(txn_id, other, known);
+            rows.push(row);
+            match row {
+                RecoveryRow::EarlierNotWitnessed => {
+                    vote.superseded |= !live(mutants::RECOVERY_IGNORES_EARLIER_COMMITTED);
                 }
-                (Testimony::Witnessed, true) => vote.earlier_no_wait.push(other),
-                (Testimony::NotEligible, true) if known.status == Status::Invalidated => {
+                RecoveryRow::LaterNotWitnessed => {
+                    vote.superseded |= !live(mutants::RECOVERY_IGNORES_LATER_ACCEPTED);
+                }
+                RecoveryRow::EarlierWitnessed | RecoveryRow::EarlierInvalidated => {
                     vote.earlier_no_wait.push(other);
                 }
-                (Testimony::NotEligible, true)
-                    if known.status == Status::Accepted
-                        && known.execute_at > txn_id.0
-                        && !live(mutants::RECOVERY_DOES_NOT_WAIT) =>
-                {
+                RecoveryRow::EarlierAcceptedAfter if !live(mutants::RECOVERY_DOES_NOT_WAIT) => {
                     vote.earlier_wait.push(other);
                 }
                 _ => {}
             }
+        };
+        self.visit_conflicts(txn_id, transaction, &mut hear);
+        if !live(mutants::RECOVERY_IGNORES_SYNC_POINTS) {
+            for sync_point in self.sync_points.range(txn_id..) {
+                hear(*sync_point, &self.commands[sync_point]);
+            }
         }
+        for ids in [&mut vote.earlier_wait, &mut vote.earlier_no_wait] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        if self.last_settled_conflict(transaction) > txn_id.0
+            && !live(mutants::RECOVERY_IGNORES_SETTLED)
+        {
+            vote.superseded = true;
+            rows.push(RecoveryRow::SettledLater);
+        }
+        rows.into_iter().for_each(|row| self.counters.meet(row));
         vote
     }
 }
 
+/// The row of table 4.4.
+fn says(txn_id: TxnId, other: TxnId, known: &Command) -> RecoveryRow {
+    let earlier = other < txn_id;
+    match testimony(txn_id, other, known) {
+        Testimony::NotWitnessed if earlier => RecoveryRow::EarlierNotWitnessed,
+        Testimony::NotWitnessed => RecoveryRow::LaterNotWitnessed,
+        _ if !earlier => RecoveryRow::LaterHarmless,
+        Testimony::Witnessed => RecoveryRow::EarlierWitnessed,
+        Testimony::NotEligible => match known.status() {
+            Status::Invalidated => RecoveryRow::EarlierInvalidated,
+            Status::Accepted if known.execute_at() > txn_id.0 => RecoveryRow::EarlierAcceptedAfter,
+            _ => RecoveryRow::EarlierSilent,
+        },
+    }
+}
+
 fn testimony(txn_id: TxnId, other: TxnId, known: &Command) -> Testimony {
-    let eligible = match known.status {
-        Status::Accepted => other > txn_id,
+    let eligible = match known.status() {
+        Status::Accepted => other > txn_id || live(mutants::ACCEPTED_EARLIER_TESTIFIES),
         Status::Committed | Status::Stable | Status::PreApplied | Status::Applied => {
-            known.execute_at > txn_id.0
+            known.execute_at() > txn_id.0 || live(mutants::EXECUTED_BEFORE_TESTIFIES)
         }
         Status::NotDefined
         | Status::PreAccepted
@@ -114,7 +148,7 @@ fn testimony(txn_id: TxnId, other: TxnId, known: &Command) -> Testimony {
     };
     if !eligible {
         Testimony::NotEligible
-    } else if known.deps.witnesses(txn_id) {
+    } else if known.deps().witnesses(txn_id) {
         Testimony::Witnessed
     } else {
         Testimony::NotWitnessed
