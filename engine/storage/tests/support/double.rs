@@ -17,9 +17,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use platform::{
     AlignedBuf, Background, BlockIo, BlockRead, CancelFlag, Clock, Completion, Connecting,
-    DirectoryEntry, Disk, DiskError, DiskOperation, FileCloser, FileHandle, Job, JobClass, JobRefused, Listener,
-    MonotonicNanos, Network, OpenMode, Platform, PublishedSlots, ReadDone, SchedulingClass,
-    SocketError, Spawner, TaskKey, TimerKey, WriteAndSync, completion,
+    DirectoryEntry, Disk, DiskError, DiskOperation, FileCloser, FileHandle, Job, JobClass,
+    JobRefused, Listener, MonotonicNanos, Network, OpenMode, Platform, PublishedSlots, ReadDone,
+    SchedulingClass, SocketError, Spawner, TaskKey, TimerKey, WriteAndSync, completion,
 };
 use types::prng::Prng;
 use types::{ByteCount, ByteOffset};
