@@ -1,4 +1,5 @@
-//! Bytes and messages, for Postgres clients: listener, connection (pure), codec. What the messages mean is the backend's affair.
+//! Bytes and messages, for Postgres clients ([`pg`]: listener, connection (pure), codec) and between nodes ([`peer`], with mutual TLS). What the
+//! messages mean is the backend's affair.
 //!
 //! ```text
 //! listener ── accepts ──▶ serve ── drives ──▶ connection (pure): bytes in ─▶ events
@@ -18,4 +19,7 @@
 
 pub mod error;
 pub mod limits;
+pub mod mutants;
+pub mod peer;
 pub mod pg;
+pub mod tls;

@@ -2,7 +2,7 @@
 //!
 //! Bounds shared with other crates are in `types::limits`.
 
-use types::limits::STATEMENT_BYTES_MAX;
+use types::limits::{RECORD_BYTES_MAX, STATEMENT_BYTES_MAX};
 
 /// Longest startup packet in bytes, its length field included. Source: PostgreSQL's `MAX_STARTUP_PACKET_LENGTH`.
 pub const STARTUP_PACKET_BYTES_MAX: usize = 10_000;
@@ -43,4 +43,41 @@ const _: () = {
         RECEIVE_BYTES_KEPT + RESPONSE_BYTES_KEPT + STATEMENT_BYTES_KEPT
             <= IDLE_CONNECTION_BYTES_MAX
     );
+};
+
+/// Longest payload of a frame between nodes in bytes: the longest record of a transaction, and what a message says around it.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = RECORD_BYTES_MAX + 1024 * 1024;
+/// Bytes of messages that a link's receiver lets be on their way and not consumed. A frame may begin while any of it is left, so a receiver holds at
+/// most this and one frame.
+pub const RECEIVE_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of frames that a link holds for sending; a message that would go beyond is refused, unless the queue is empty.
+pub const LINK_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that leave a link in one send, at most; what is left follows when they are gone.
+pub const LINK_SEND_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of memory that an idle link keeps for each of its buffers.
+pub const LINK_BUFFER_BYTES_KEPT: usize = 64 * 1024;
+/// Links that one core accepts, handshakes included.
+pub const LINKS_ACCEPTED_MAX: usize = 4_096;
+/// Links that one core accepts and that are still in their handshake.
+pub const LINKS_IN_HANDSHAKE_MAX: usize = 256;
+/// Milliseconds between heartbeats of a link.
+pub const HEARTBEAT_MILLIS: u64 = 250;
+/// Milliseconds after which a peer that is not heard, or that does not hear, is down.
+pub const SILENCE_MILLIS_MAX: u64 = 1_000;
+/// A peer that is heard and leaves a heartbeat unanswered for this long is given up. Longer than silence: on a slow link an answer waits behind what
+/// was sent before it, and a peer that does not hear us ends the link itself, by silence.
+pub const UNANSWERED_MILLIS_MAX: u64 = 5_000;
+/// Milliseconds for connecting, TLS and handshake together.
+pub const LINK_SETUP_MILLIS_MAX: u64 = 3_000;
+/// Milliseconds before a link is dialled again, the first time.
+pub const REDIAL_MILLIS_FIRST: u64 = 20;
+/// Milliseconds before a link is dialled again, at most.
+pub const REDIAL_MILLIS_MAX: u64 = 1_000;
+
+const _: () = {
+    assert!(FRAME_PAYLOAD_BYTES_MAX < u32::MAX as usize);
+    assert!(2 * HEARTBEAT_MILLIS < SILENCE_MILLIS_MAX);
+    assert!(REDIAL_MILLIS_FIRST / 2 < REDIAL_MILLIS_MAX);
+    assert!(LINKS_IN_HANDSHAKE_MAX <= LINKS_ACCEPTED_MAX);
+    assert!(LINK_SEND_BYTES_MAX <= LINK_QUEUE_BYTES_MAX);
 };

@@ -213,6 +213,8 @@ pub enum SocketErrorKind {
     AddressUnavailable,
     /// The system refuses (open files, memory): shed.
     Refused,
+    /// Nobody answers at the address, or nobody in time: try later.
+    Unreachable,
 }
 
 /// A failed socket operation.
@@ -238,15 +240,46 @@ pub enum SocketError {
         /// What the kernel said.
         source: Arc<io::Error>,
     },
+    /// See [`SocketErrorKind::Unreachable`].
+    #[error("{address} cannot be reached")]
+    Unreachable {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the kernel said.
+        source: Arc<io::Error>,
+    },
+    /// See [`SocketErrorKind::Unreachable`].
+    #[error("{address} did not answer in time")]
+    NoAnswer {
+        /// Where.
+        address: std::net::SocketAddr,
+    },
 }
 
 impl SocketError {
+    /// Sorts what the kernel said to an attempt to connect.
+    pub fn from_connect(address: std::net::SocketAddr, error: io::Error) -> SocketError {
+        /// EMFILE and ENFILE: too many open files, in this process or on this machine.
+        const TOO_MANY_FILES: [i32; 2] = [24, 23];
+        let shed = error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+            || error.kind() == io::ErrorKind::OutOfMemory;
+        let source = Arc::new(error);
+        if shed {
+            SocketError::Refused { source }
+        } else {
+            SocketError::Unreachable { address, source }
+        }
+    }
+
     /// What the caller does next.
     pub fn kind(&self) -> SocketErrorKind {
         match self {
             SocketError::Disconnected { .. } => SocketErrorKind::Disconnected,
             SocketError::AddressUnavailable { .. } => SocketErrorKind::AddressUnavailable,
             SocketError::Refused { .. } => SocketErrorKind::Refused,
+            SocketError::Unreachable { .. } | SocketError::NoAnswer { .. } => {
+                SocketErrorKind::Unreachable
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ pub use error::{
 pub use mesh::{Mesh, MeshFull};
 pub use published_slots::{PublishedSlot, PublishedSlots};
 pub use shutdown::Shutdown;
-pub use socket::{Listener, Network, Socket, accept, recv, send};
+pub use socket::{Connecting, Listener, Network, Socket, accept, connect, recv, send};
 pub use spawner::{
     SchedulingClass, Sleep, Spawner, TaskKey, TimerKey, maybe_yield, sleep, sleep_until, spawn,
     spawn_with_result, yield_now,
@@ -61,7 +61,7 @@ pub struct Platform {
     pub clock: Arc<dyn Clock>,
     /// This core's tasks and timers.
     pub spawner: Rc<dyn Spawner>,
-    /// Listening sockets served by this core.
+    /// Sockets of this core, accepted and dialled.
     pub network: Rc<dyn Network>,
     /// The node's background threads.
     pub background: Arc<dyn Background>,

@@ -1,4 +1,4 @@
-//! Stream sockets of one core: accepted here, served here, never moved.
+//! Stream sockets of one core: accepted or dialled here, served here, never moved.
 //!
 //! Bounds: a driver holds at most a few receive buffers for a connection that does not read, then
 //! stops receiving, so that TCP pushes back. One send is in flight a connection, and its bytes are
@@ -6,12 +6,14 @@
 //! allocated per request: the received bytes are appended to the caller's buffer, and the sent
 //! buffer comes back.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::SocketError;
+use crate::{SocketError, Spawner, sleep};
 
 /// Where connections of this core begin.
 pub trait Network {
@@ -21,6 +23,24 @@ pub trait Network {
     /// # Errors
     /// [`SocketError::AddressUnavailable`].
     fn listen(&self, address: SocketAddr) -> Result<Rc<dyn Listener>, SocketError>;
+
+    /// Begins to connect to `address`; nothing leaves before the end of this loop. Use [`connect`],
+    /// which bounds the time.
+    ///
+    /// # Errors
+    /// [`SocketError::Refused`] when the system has no socket to give. What the other end says
+    /// comes from [`Connecting::poll_connected`].
+    fn start_connect(&self, address: SocketAddr) -> Result<Box<dyn Connecting>, SocketError>;
+}
+
+/// An attempt to connect. Dropping it gives the attempt up.
+pub trait Connecting {
+    /// The connection, or why there is none. One task polls, until it is ready.
+    ///
+    /// # Panics
+    /// May panic if polled after it was ready.
+    fn poll_connected(&mut self, cx: &mut Context<'_>)
+    -> Poll<Result<Rc<dyn Socket>, SocketError>>;
 }
 
 /// A listening socket on one core. Dropping the last reference stops listening.
@@ -59,6 +79,31 @@ pub trait Socket {
     /// Ends both directions: pending and later receives give end of stream, sends fail. The
     /// session's task notices and ends.
     fn shutdown(&self);
+}
+
+/// Connects to `address` within `patience`.
+///
+/// # Errors
+/// [`SocketError::Unreachable`] when the other end refuses, [`SocketError::NoAnswer`] when the time
+/// is over, [`SocketError::Refused`] when the system has no socket to give.
+///
+/// # Cancel safety
+/// Dropping it gives the attempt up; a connection that was made meanwhile is closed.
+pub async fn connect(
+    network: &dyn Network,
+    spawner: &Rc<dyn Spawner>,
+    address: SocketAddr,
+    patience: Duration,
+) -> Result<Rc<dyn Socket>, SocketError> {
+    let mut connecting = network.start_connect(address)?;
+    let mut deadline = pin!(sleep(spawner, patience));
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = connecting.poll_connected(cx) {
+            return Poll::Ready(outcome);
+        }
+        deadline.as_mut().poll(cx).map(|()| Err(SocketError::NoAnswer { address }))
+    })
+    .await
 }
 
 /// Waits for the next connection.

@@ -1,7 +1,7 @@
 //! [`platform::Network`] over glommio's streams.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
-use platform::{Listener, Network, Socket, SocketError};
+use platform::{Connecting, Listener, Network, Socket, SocketError};
 use types::KIB;
 
 use crate::outbox::Outbox;
@@ -39,6 +39,15 @@ impl Network for GlommioNetwork {
         let outbox = self.outbox.clone();
         Ok(Rc::new(GlommioListener { listener, local_address, scratch, outbox }))
     }
+
+    fn start_connect(&self, address: SocketAddr) -> Result<Box<dyn Connecting>, SocketError> {
+        Ok(Box::new(GlommioConnecting {
+            attempt: Box::pin(TcpStream::connect(address)),
+            address,
+            scratch: Rc::new(RefCell::new(vec![0; RECEIVE_BYTES])),
+            outbox: self.outbox.clone(),
+        }))
+    }
 }
 
 struct GlommioListener {
@@ -60,20 +69,53 @@ impl Listener for GlommioListener {
                 source: Arc::new(error.into()),
             };
             let stream = accepted.map_err(refused)?;
-            stream.set_nodelay(true).map_err(disconnected)?;
-            let peer_address = stream.peer_addr().map_err(disconnected)?;
-            Ok(Rc::new(GlommioSocket {
-                connection: Rc::new(Connection {
-                    stream: RefCell::new(stream),
-                    send: RefCell::new(SendState::Idle(Vec::new())),
-                    sender: RefCell::new(None),
-                    receiver: RefCell::new(None),
-                    shut: Cell::new(false),
-                }),
-                peer_address,
-                scratch: self.scratch.clone(),
-                outbox: self.outbox.clone(),
-            }) as Rc<dyn Socket>)
+            open(stream, &self.scratch, &self.outbox)
+        })
+    }
+}
+
+/// A connected stream as a socket.
+fn open(
+    stream: TcpStream,
+    scratch: &Rc<RefCell<Vec<u8>>>,
+    outbox: &Rc<Outbox>,
+) -> Result<Rc<dyn Socket>, SocketError> {
+    stream.set_nodelay(true).map_err(disconnected)?;
+    let peer_address = stream.peer_addr().map_err(disconnected)?;
+    Ok(Rc::new(GlommioSocket {
+        connection: Rc::new(Connection {
+            stream: RefCell::new(stream),
+            send: RefCell::new(SendState::Idle(Vec::new())),
+            sender: RefCell::new(None),
+            receiver: RefCell::new(None),
+            shut: Cell::new(false),
+        }),
+        peer_address,
+        scratch: scratch.clone(),
+        outbox: outbox.clone(),
+    }))
+}
+
+/// The driver's own attempt; dropping it cancels.
+type Attempt = Pin<Box<dyn Future<Output = glommio::Result<TcpStream, ()>>>>;
+
+struct GlommioConnecting {
+    attempt: Attempt,
+    address: SocketAddr,
+    scratch: Rc<RefCell<Vec<u8>>>,
+    outbox: Rc<Outbox>,
+}
+
+impl Connecting for GlommioConnecting {
+    fn poll_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Rc<dyn Socket>, SocketError>> {
+        self.attempt.as_mut().poll(cx).map(|connected| {
+            let unreachable = |error: glommio::GlommioError<()>| {
+                SocketError::from_connect(self.address, error.into())
+            };
+            open(connected.map_err(unreachable)?, &self.scratch, &self.outbox)
         })
     }
 }

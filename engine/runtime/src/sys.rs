@@ -9,7 +9,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -220,30 +220,60 @@ pub(crate) fn listen_shared(address: SocketAddr, backlog: i32) -> io::Result<Tcp
 }
 
 fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
-    let result = match address {
-        SocketAddr::V4(address) => {
-            let raw = libc::sockaddr_in {
+    let raw = RawAddress::new(address);
+    // SAFETY: the address lives across the call and its size is given.
+    check(unsafe { libc::bind(socket.as_raw_fd(), raw.as_ptr(), raw.bytes()) }).map(|_| ())
+}
+
+/// A stream socket for an address of this kind, not connected.
+pub(crate) fn stream_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: integers only; the descriptor is new and owned from here.
+    let socket = unsafe {
+        let raw = check(libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0))?;
+        OwnedFd::from_raw_fd(raw)
+    };
+    Ok(TcpStream::from(socket))
+}
+
+/// A socket address as the kernel reads it.
+pub(crate) enum RawAddress {
+    V4(libc::sockaddr_in),
+    V6(libc::sockaddr_in6),
+}
+
+impl RawAddress {
+    pub(crate) fn new(address: SocketAddr) -> RawAddress {
+        match address {
+            SocketAddr::V4(address) => RawAddress::V4(libc::sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
                 sin_port: address.port().to_be(),
                 sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
                 sin_zero: [0; 8],
-            };
-            let bytes = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-            // SAFETY: the address lives across the call and its size is given.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), bytes) }
-        }
-        SocketAddr::V6(address) => {
-            let raw = libc::sockaddr_in6 {
+            }),
+            SocketAddr::V6(address) => RawAddress::V6(libc::sockaddr_in6 {
                 sin6_family: libc::AF_INET6 as libc::sa_family_t,
                 sin6_port: address.port().to_be(),
                 sin6_flowinfo: address.flowinfo(),
                 sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
                 sin6_scope_id: address.scope_id(),
-            };
-            let bytes = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            // SAFETY: as above.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), bytes) }
+            }),
         }
-    };
-    check(result).map(|_| ())
+    }
+
+    /// Where it lies; valid for as long as it does not move.
+    pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
+        match self {
+            RawAddress::V4(address) => (&raw const *address).cast(),
+            RawAddress::V6(address) => (&raw const *address).cast(),
+        }
+    }
+
+    /// Its length.
+    pub(crate) fn bytes(&self) -> libc::socklen_t {
+        match self {
+            RawAddress::V4(_) => size_of::<libc::sockaddr_in>() as libc::socklen_t,
+            RawAddress::V6(_) => size_of::<libc::sockaddr_in6>() as libc::socklen_t,
+        }
+    }
 }

@@ -113,7 +113,7 @@ impl Driver {
             Tag::Read(_) | Tag::WritePart { .. } | Tag::Sync(_) => {
                 self.disk.borrow_mut().on_finished(done, &mut self.ring.borrow_mut());
             }
-            Tag::Accept(_) | Tag::Receive(_) | Tag::Send(_) => {
+            Tag::Accept(_) | Tag::Connect(_) | Tag::Receive(_) | Tag::Send(_) => {
                 self.sockets.borrow_mut().on_finished(done, &mut self.ring.borrow_mut());
             }
             Tag::Wake => {

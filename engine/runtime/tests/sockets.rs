@@ -9,7 +9,10 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use platform::{Prng, SchedulingClass, Socket, SocketErrorKind, accept, recv, send, sleep, spawn};
+use platform::{
+    Prng, SchedulingClass, Socket, SocketError, SocketErrorKind, accept, connect as dial, recv,
+    send, sleep, spawn,
+};
 use runtime::{Core, Node, start};
 use support::options;
 
@@ -218,4 +221,78 @@ fn clients_that_vanish_and_sessions_that_stop_leave_a_working_server() {
         assert!(answer.len() <= 100);
     }
     end(node);
+}
+
+/// Opens a connection to the address from a shard core, says a word and hears it back.
+async fn dial_and_hear(core: Core<u64>, address: SocketAddr) -> Vec<u8> {
+    let platform = core.platform;
+    let socket = dial(&*platform.network, &platform.spawner, address, PATIENCE).await;
+    let socket = socket.expect("somebody listens");
+    assert_eq!(socket.peer_address(), address);
+    send(&*socket, b"are you there?".to_vec()).await.expect("the other end lives");
+    let mut received = Vec::new();
+    while received.len() < 14 {
+        let bytes = recv(&*socket, &mut received).await.expect("echoed");
+        assert!(bytes > 0, "the other end stays");
+    }
+    received
+}
+
+#[test]
+fn a_core_dials_a_core() {
+    let (node, address) = server(1, echo);
+    for round in 0..20 {
+        let heard = support::on_one_core(None, move |core| dial_and_hear(core, address));
+        assert_eq!(heard, b"are you there?", "round {round}");
+    }
+    end(node);
+}
+
+#[test]
+fn nobody_there_is_said_and_silence_is_bounded() {
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let nobody = free.local_addr().expect("bound");
+    drop(free);
+    let (mute, mute_address, held) = full_backlog();
+    let errors = support::on_one_core(None, move |core| async move {
+        let platform = core.platform;
+        let (network, spawner) = (&*platform.network, &platform.spawner);
+        let refused = dial(network, spawner, nobody, PATIENCE).await.err();
+        // Given up by the clock, and by being dropped unpolled and half way.
+        let brief = Duration::from_millis(30);
+        let late = dial(network, spawner, mute_address, brief).await.err();
+        drop(network.start_connect(mute_address).expect("a socket"));
+        let mut dropped = network.start_connect(mute_address).expect("a socket");
+        std::future::poll_fn(|cx| {
+            assert!(dropped.poll_connected(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        sleep(spawner, brief).await;
+        drop(dropped);
+        sleep(spawner, brief).await;
+        (refused, late)
+    });
+    assert!(
+        matches!(errors.0, Some(SocketError::Unreachable { address, .. }) if address == nobody)
+    );
+    assert!(matches!(errors.1, Some(SocketError::NoAnswer { address }) if address == mute_address));
+    drop((mute, held));
+}
+
+/// A listener whose queue is full, so that the kernel does not answer those who knock.
+fn full_backlog() -> (std::net::TcpListener, SocketAddr, Vec<TcpStream>) {
+    let mute = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = mute.local_addr().expect("bound");
+    let mut held = Vec::new();
+    loop {
+        match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            Ok(stream) => held.push(stream),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+                return (mute, address, held);
+            }
+        }
+        assert!(held.len() < 10_000, "the queue is bounded");
+    }
 }

@@ -1,7 +1,8 @@
 //! A simulated world for the engine: everything of `platform` in memory, on virtual time, from one seed.
 //!
 //! **Real**: the code under test, and [`runtime::Executor`], which polls its tasks here in an order drawn from the seed. **Simulated**: the disk
-//! with all that a crash may do to it, background jobs, the clocks, timers, the mesh between cores. Sockets are refused: nothing below `net` opens one.
+//! with all that a crash may do to it, background jobs, the clocks, timers, the mesh between cores. Sockets of a world on its own are
+//! refused; a [`Cluster`] is several worlds, a node each, and the network between them.
 //!
 //! ```text
 //! World::step ── poll one ready task of one core ─┐        ┌─ end of its turn: hooks, then mesh and disk submissions leave
@@ -17,6 +18,7 @@
 mod background;
 mod block_io;
 mod clock;
+mod cluster;
 mod disk;
 mod event_queue;
 mod faults;
@@ -28,6 +30,8 @@ mod spawner;
 mod trace_hash;
 mod world;
 
+pub use cluster::{Cluster, ClusterOptions, NodeStopped};
 pub use faults::{Fault, FaultKind, Faults};
 pub use image::{CrashPoint, Image, Survival};
+pub use network::{Ending, LinkOptions, host_address};
 pub use world::{Stopped, World, WorldOptions};

@@ -11,14 +11,14 @@ use runtime::{Executor, NoUnpark, TaskOrder};
 use types::ShardId;
 
 use crate::background::SimBackground;
-use crate::clock::SimClock;
+use crate::clock::{SimClock, WallError};
 use crate::disk::SimDisk;
 use crate::event_queue::Due;
 use crate::faults::Fault;
 use crate::image::{CrashPoint, Image, Survival};
 use crate::machine::Machine;
 use crate::mesh::{SharedMesh, SimMesh};
-use crate::network::NoNetwork;
+use crate::network::{NoNetwork, SimNetwork};
 use crate::spawner::SimSpawner;
 
 /// Virtual nanoseconds that one poll takes at most.
@@ -63,7 +63,7 @@ pub struct Stopped;
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     Ran,
     /// Nothing is ready and nothing will come.
     Idle,
@@ -72,6 +72,8 @@ enum Step {
 struct SimCore {
     spawner: Rc<SimSpawner>,
     disk: Rc<SimDisk>,
+    /// Present in a node of a cluster.
+    network: Option<Rc<SimNetwork>>,
     /// Lets the messages of this turn leave.
     mesh: RefCell<Vec<Box<dyn Fn()>>>,
     /// Something was polled in this turn.
@@ -91,9 +93,20 @@ pub struct World {
 impl World {
     /// A node that starts with this disk.
     pub fn new(options: WorldOptions, image: Image) -> World {
+        World::with_network(options, image, 1, |_| None)
+    }
+
+    /// A node that starts at a moment, with an end of a network for each core.
+    pub(crate) fn with_network(
+        options: WorldOptions,
+        image: Image,
+        now: u64,
+        network: impl Fn(&Arc<Machine>) -> Option<SimNetwork>,
+    ) -> World {
         let count = options.cores;
         assert!(count > 0, "a node has a core");
         let machine = Arc::new(Machine::new(options, image.disk));
+        machine.lock().now = now;
         let core = |_| {
             let order = TaskOrder::Seeded(machine.lock().prng.fork());
             let executor = Executor::new(order, Arc::new(NoUnpark));
@@ -101,6 +114,7 @@ impl World {
             SimCore {
                 spawner: Rc::new(SimSpawner { machine: machine.clone(), executor, hooks }),
                 disk: Rc::new(SimDisk::new(machine.clone())),
+                network: network(&machine).map(Rc::new),
                 mesh: RefCell::default(),
                 ran: Cell::new(false),
             }
@@ -118,7 +132,10 @@ impl World {
             disk: own.disk.clone(),
             clock: Arc::new(SimClock(self.machine.clone())),
             spawner: own.spawner.clone(),
-            network: Rc::new(NoNetwork),
+            network: match &own.network {
+                Some(network) => network.clone(),
+                None => Rc::new(NoNetwork),
+            },
             background: Arc::new(SimBackground(self.machine.clone())),
             slots: self.slots.clone(),
         }
@@ -212,7 +229,20 @@ impl World {
         self.run(ShardId(0), async move { platform::sleep(&spawner, duration).await })
     }
 
-    fn step(&mut self) -> Step {
+    /// When something happens next; `None` if nothing will.
+    pub(crate) fn next_moment(&self) -> Option<u64> {
+        let state = self.machine.lock();
+        if self.cores.iter().any(SimCore::is_ready) {
+            return Some(state.now);
+        }
+        state.queue.next_due().map(|due| due.max(state.now))
+    }
+
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
+    pub(crate) fn step(&mut self) -> Step {
         let step = self.step_once();
         if let Some(observer) = &mut self.observer {
             let points = std::mem::take(&mut self.machine.lock().crash_points);
@@ -325,6 +355,11 @@ impl World {
         self.machine.lock().faults.flushes_lie = true;
     }
 
+    /// Sets the wall clock's error: parts in a million that it is too fast, and microseconds that it is ahead.
+    pub fn set_wall_clock(&self, drift: i64, offset_micros: i64) {
+        self.machine.lock().wall = WallError { drift, offset: offset_micros };
+    }
+
     /// Steps the wall clock.
     pub fn step_wall_clock(&self, micros: i64) {
         self.machine.lock().wall.offset += micros;
@@ -361,6 +396,9 @@ impl SimCore {
             self.spawner.run_hooks();
         }
         self.mesh.borrow().iter().for_each(|leave| leave());
+        if let Some(network) = &self.network {
+            network.flush();
+        }
         self.disk.flush();
     }
 }

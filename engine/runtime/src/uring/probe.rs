@@ -55,6 +55,7 @@ fn check_operations(ring: &Ring) -> Result<(), RuntimeError> {
         (opcode::Write::CODE, "write"),
         (opcode::Fsync::CODE, "fsync"),
         (opcode::AcceptMulti::CODE, "accept"),
+        (opcode::Connect::CODE, "connect"),
         (opcode::RecvMulti::CODE, "receive"),
         (opcode::Send::CODE, "send"),
         (opcode::AsyncCancel::CODE, "cancel"),

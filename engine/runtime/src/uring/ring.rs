@@ -31,6 +31,7 @@ use types::ByteOffset;
 
 use super::buffers::{RECEIVE_GROUP, ReceiveBuffers};
 use crate::slab::Slab;
+use crate::sys::RawAddress;
 
 /// Entries that fit one submission; more go into the backlog.
 const SUBMISSION_ENTRIES: u32 = 512;
@@ -49,6 +50,8 @@ pub(crate) enum Operation {
     Sync { file: FileHandle },
     /// Accept connections until cancelled.
     Accept { listener: Arc<TcpListener> },
+    /// Connect to an address.
+    Connect { socket: Arc<TcpStream>, address: Box<RawAddress> },
     /// Receive into the ring's own buffers until cancelled.
     Receive { socket: Arc<TcpStream> },
     /// Send `bytes[sent..]`.
@@ -70,6 +73,7 @@ pub(crate) enum Tag {
     WritePart { group: u32, part: u32 },
     Sync(u32),
     Accept(u32),
+    Connect(u32),
     Receive(u32),
     Send(u32),
     Wake,
@@ -365,6 +369,9 @@ fn entry_of(operation: &mut Operation) -> squeue::Entry {
         }
         Operation::Accept { listener } => {
             opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build()
+        }
+        Operation::Connect { socket, address } => {
+            opcode::Connect::new(Fd(socket.as_raw_fd()), address.as_ptr(), address.bytes()).build()
         }
         Operation::Receive { socket } => {
             opcode::RecvMulti::new(Fd(socket.as_raw_fd()), RECEIVE_GROUP).build()

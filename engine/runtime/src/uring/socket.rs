@@ -6,6 +6,9 @@
 //! allocation. A connection that is not read from holds at most about [`STAGED_BYTES_MAX`]; then
 //! its receive is cancelled and TCP pushes back.
 //!
+//! A connection that is dialled is in a table of its own until the kernel has answered; dropping the
+//! attempt cancels it, and the socket closes with its last completion.
+//!
 //! A connection's place in the table is freed only when its handle is gone and the kernel has
 //! finished with it, so an index in a completion is never stale.
 
@@ -17,13 +20,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use platform::{Listener, Network, Socket, SocketError};
+use platform::{Connecting, Listener, Network, Socket, SocketError};
 use types::KIB;
 
 use super::SharedDriver;
 use super::ring::{Finished, Operation, OperationId, Ring, Tag};
 use crate::slab::Slab;
-use crate::sys;
+use crate::sys::{self, RawAddress};
 
 /// Bytes a connection may hold that its task has not taken; beyond it receiving stops.
 const STAGED_BYTES_MAX: usize = 128 * KIB as usize;
@@ -101,8 +104,20 @@ struct Listening {
     handle_alive: bool,
 }
 
+/// An attempt to connect.
+struct Dialling {
+    socket: Arc<TcpStream>,
+    /// The kernel's, from the moment it is started.
+    operation: Option<OperationId>,
+    /// What the kernel said.
+    outcome: Option<Result<(), io::Error>>,
+    dialler: Waiter,
+    handle_alive: bool,
+}
+
 pub(crate) struct SocketTable {
     connections: Slab<Connection>,
+    dialling: Slab<Dialling>,
     listeners: Slab<Listening>,
 }
 
@@ -180,12 +195,13 @@ impl Connection {
 
 impl SocketTable {
     pub(crate) fn new() -> SocketTable {
-        SocketTable { connections: Slab::new(), listeners: Slab::new() }
+        SocketTable { connections: Slab::new(), dialling: Slab::new(), listeners: Slab::new() }
     }
 
     pub(crate) fn on_finished(&mut self, done: Finished, ring: &mut Ring) {
         match done.tag {
             Tag::Accept(index) => self.on_accept(index, &done),
+            Tag::Connect(index) => self.on_connect(index, &done),
             Tag::Receive(index) => {
                 let connection = self.connections.get_mut(index);
                 let connection = connection.expect("kept while the kernel uses it");
@@ -254,6 +270,35 @@ impl SocketTable {
         }
     }
 
+    fn on_connect(&mut self, index: u32, done: &Finished) {
+        let dialling = self.dialling.get_mut(index).expect("kept while the kernel uses it");
+        if !dialling.handle_alive {
+            self.dialling.remove(index);
+            return;
+        }
+        dialling.outcome = Some(done.error().map_or(Ok(()), Err));
+        dialling.dialler.wake();
+    }
+
+    /// Takes a stream that is connected into the table.
+    fn insert(&mut self, socket: Arc<TcpStream>) -> Result<(u32, SocketAddr), SocketError> {
+        // Answers are batched already; waiting for more to send would only delay them.
+        socket.set_nodelay(true).map_err(disconnected)?;
+        sys::keep_alive(socket.as_raw_fd()).map_err(disconnected)?;
+        let peer_address = socket.peer_addr().map_err(disconnected)?;
+        let index = self.connections.insert(Connection {
+            socket,
+            staged: Vec::new(),
+            receive: Multishot::Idle,
+            ended: None,
+            receiver: Waiter::default(),
+            send: SendState::Idle(Vec::new()),
+            sender: Waiter::default(),
+            handle_alive: true,
+        });
+        Ok((index, peer_address))
+    }
+
     fn remove_if_finished(&mut self, index: u32) {
         if self.connections.get(index).is_some_and(Connection::is_finished) {
             self.connections.remove(index);
@@ -287,6 +332,72 @@ impl Network for UringNetwork {
         });
         Ok(Rc::new(UringListener { driver: self.driver.clone(), index, local_address }))
     }
+
+    fn start_connect(&self, address: SocketAddr) -> Result<Box<dyn Connecting>, SocketError> {
+        let socket = sys::stream_socket(address);
+        let socket = socket.map_err(|error| SocketError::from_connect(address, error))?;
+        let socket = Arc::new(socket);
+        let mut table = self.driver.sockets.borrow_mut();
+        let index = table.dialling.insert(Dialling {
+            socket: socket.clone(),
+            operation: None,
+            outcome: None,
+            dialler: Waiter::default(),
+            handle_alive: true,
+        });
+        let connect = Operation::Connect { socket, address: Box::new(RawAddress::new(address)) };
+        let operation = self.driver.ring.borrow_mut().start(Tag::Connect(index), connect);
+        table.dialling.get_mut(index).expect("just inserted").operation = Some(operation);
+        Ok(Box::new(UringConnecting { driver: self.driver.clone(), index, address }))
+    }
+}
+
+struct UringConnecting {
+    driver: SharedDriver,
+    index: u32,
+    address: SocketAddr,
+}
+
+impl Connecting for UringConnecting {
+    fn poll_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Rc<dyn Socket>, SocketError>> {
+        let mut table = self.driver.sockets.borrow_mut();
+        let dialling = table.dialling.get_mut(self.index).expect("kept while its handle lives");
+        match &dialling.outcome {
+            None => {
+                dialling.dialler.wait(cx);
+                Poll::Pending
+            }
+            Some(Err(error)) => {
+                let error = error.raw_os_error().map(io::Error::from_raw_os_error);
+                let error = error.expect("the kernel answers with numbers");
+                Poll::Ready(Err(SocketError::from_connect(self.address, error)))
+            }
+            Some(Ok(())) => {
+                let socket = dialling.socket.clone();
+                Poll::Ready(table.insert(socket).map(|(index, peer_address)| {
+                    let driver = self.driver.clone();
+                    Rc::new(UringSocket { driver, index, peer_address }) as Rc<dyn Socket>
+                }))
+            }
+        }
+    }
+}
+
+impl Drop for UringConnecting {
+    fn drop(&mut self) {
+        let mut table = self.driver.sockets.borrow_mut();
+        let dialling = table.dialling.get_mut(self.index).expect("kept while its handle lives");
+        dialling.handle_alive = false;
+        if dialling.outcome.is_some() {
+            table.dialling.remove(self.index);
+        } else {
+            let operation = dialling.operation.expect("started when the attempt was made");
+            self.driver.ring.borrow_mut().cancel(operation);
+        }
+    }
 }
 
 struct UringListener {
@@ -313,20 +424,7 @@ impl Listener for UringListener {
             return Poll::Pending;
         };
         Poll::Ready(accepted.and_then(|stream| {
-            // Answers are batched already; waiting for more to send would only delay them.
-            stream.set_nodelay(true).map_err(disconnected)?;
-            sys::keep_alive(stream.as_raw_fd()).map_err(disconnected)?;
-            let peer_address = stream.peer_addr().map_err(disconnected)?;
-            let index = table.connections.insert(Connection {
-                socket: Arc::new(stream),
-                staged: Vec::new(),
-                receive: Multishot::Idle,
-                ended: None,
-                receiver: Waiter::default(),
-                send: SendState::Idle(Vec::new()),
-                sender: Waiter::default(),
-                handle_alive: true,
-            });
+            let (index, peer_address) = table.insert(Arc::new(stream))?;
             let driver = self.driver.clone();
             Ok(Rc::new(UringSocket { driver, index, peer_address }) as Rc<dyn Socket>)
         }))

@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 use platform::{
-    AlignedBuf, Background, BlockIo, BlockRead, CancelFlag, Clock, Completion, DirectoryEntry,
-    Disk, DiskError, DiskOperation, FileCloser, FileHandle, Job, JobClass, JobRefused, Listener,
-    MonotonicNanos, Network, OpenMode, Platform, PublishedSlots, ReadDone, SchedulingClass,
-    SocketError, Spawner, TaskKey, TimerKey, WriteAndSync, completion,
+    AlignedBuf, Background, BlockIo, BlockRead, CancelFlag, Clock, Completion, Connecting,
+    DirectoryEntry, Disk, DiskError, DiskOperation, FileCloser, FileHandle, Job, JobClass,
+    JobRefused, Listener, MonotonicNanos, Network, OpenMode, Platform, PublishedSlots, ReadDone,
+    SchedulingClass, SocketError, Spawner, TaskKey, TimerKey, WriteAndSync, completion,
 };
 use types::prng::Prng;
 use types::{ByteCount, ByteOffset};
@@ -461,6 +461,10 @@ impl Network for NoNetwork {
     fn listen(&self, address: SocketAddr) -> Result<Rc<dyn Listener>, SocketError> {
         let source = Arc::new(std::io::Error::other("no network here"));
         Err(SocketError::AddressUnavailable { address, source })
+    }
+
+    fn start_connect(&self, address: SocketAddr) -> Result<Box<dyn Connecting>, SocketError> {
+        Err(SocketError::from_connect(address, std::io::Error::other("no network here")))
     }
 }
 
