@@ -133,6 +133,11 @@ impl RangeReplica {
         self.truncated.contains(&txn_id)
     }
 
+    /// Every such id, ascending.
+    pub fn settled(&self) -> impl Iterator<Item = TxnId> + '_ {
+        self.truncated.iter().copied()
+    }
+
     /// Commands, settled ids and tokens that are remembered: what must stay bounded.
     pub fn remembered(&self) -> usize {
         self.commands.len() + self.truncated.len() + self.settled.len()

@@ -131,7 +131,7 @@ impl Member {
     }
 
     /// Some replica knows nothing of it any more. If a replica here has not decided it, it was not applied everywhere: so it never can be
-    /// (`replica/cleanup.rs`).
+    /// (`replica/cleanup.rs`). If it is applied here, it is everywhere.
     pub(super) fn on_truncated(&mut self, txn_id: TxnId) {
         let undecided_here = self.replicas.values().any(|replica| {
             let status = replica.command(txn_id).map(|command| command.status());
@@ -145,9 +145,10 @@ impl Member {
         if recovers && undecided_here {
             self.counters.meet(RecoveryRow::Truncated);
             self.finish_invalidated(txn_id);
-        } else {
-            self.leave(txn_id);
+            return;
         }
+        self.leave(txn_id);
+        self.is_universal(txn_id);
     }
 
     /// One range's quorum is enough: a decision needs all ranges.

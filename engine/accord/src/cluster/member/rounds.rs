@@ -10,8 +10,8 @@ use types::Timestamp;
 
 use super::{LogEntry, Member};
 use crate::cluster::coordinator::Coordination;
-use crate::cluster::replica::Minter;
-use crate::cluster::status::Durability;
+use crate::cluster::replica::{Minter, RangeReplica};
+use crate::cluster::status::{Durability, Status};
 use crate::cluster::timers::Timer;
 use crate::cluster::topology::RangeId;
 use crate::cluster::transaction::Transaction;
@@ -53,6 +53,20 @@ impl Member {
         for range in mine {
             let replica = self.replicas.get_mut(&range).expect("just listed");
             replica.expunge(&self.universal);
+            self.settle(range);
+        }
+    }
+
+    /// Somebody has let go of a transaction: if it is applied here, it is on every replica of all its ranges.
+    pub(in crate::cluster) fn is_universal(&mut self, txn_id: TxnId) {
+        let applied = |replica: &RangeReplica| {
+            replica.command(txn_id).is_some_and(|command| command.status() == Status::Applied)
+        };
+        let mine = self.replicas.iter().filter(|(_, replica)| applied(replica));
+        let mine: Vec<RangeId> = mine.map(|(range, _)| *range).collect();
+        for range in mine {
+            let replica = self.replicas.get_mut(&range).expect("just listed");
+            replica.is_durable(txn_id, Durability::Universal);
             self.settle(range);
         }
     }
