@@ -162,6 +162,22 @@ mutants! {
     ONE_RANGE_IS_ENOUGH = 183,
     /// Most replicas are taken for all.
     MAJORITY_IS_UNIVERSAL = 184,
+    /// A snapshot may be below what was acknowledged before.
+    SNAPSHOT_BELOW_ACKNOWLEDGED = 186,
+    /// Promises and acceptances are not logged.
+    BALLOTS_NOT_LOGGED = 187,
+    /// Replicas outside the electorate vote.
+    NON_ELECTORS_VOTE = 188,
+    /// Nobody sees to the end of what others wait for.
+    BLOCKERS_NOT_WATCHED = 189,
+    /// The home range does not see to a transaction's end.
+    HOME_DOES_NOT_WATCH = 190,
+    /// A time of execution that is agreed on releases nobody.
+    COMMITTED_DOES_NOT_UNBLOCK = 191,
+    /// Dependencies leave out what nothing is accepted of.
+    DEPS_OMIT_UNDECIDED = 192,
+    /// What a sync point lets go of leaves no trace on its tokens.
+    EXPUNGED_LEAVES_NO_TRACE = 193,
     /// Timestamps are minted again after a restart.
     RESERVATION_FORGOTTEN = 185,
 }

@@ -84,6 +84,7 @@ pub fn encode_entry(entry: &LogEntry, out: &mut Vec<u8>) {
             to.range(*range);
             to.timestamp(bounds.rejected_below.0);
             to.timestamp(bounds.applied_below.0);
+            to.timestamp(bounds.highest);
         }
         LogEntry::Universal { range, sync_point } => {
             to.0.u8(2);
@@ -115,7 +116,9 @@ pub fn decode_entry(bytes: &[u8], context: Context<'_>) -> Result<LogEntry> {
         1 => {
             let range = from.range()?;
             let (rejected_below, applied_below) = (from.txn_id()?, from.txn_id()?);
-            LogEntry::Bounds { range, bounds: Bounds { rejected_below, applied_below } }
+            let highest = from.timestamp()?;
+            let bounds = Bounds { rejected_below, applied_below, highest };
+            LogEntry::Bounds { range, bounds }
         }
         2 => LogEntry::Universal { range: from.range()?, sync_point: from.txn_id()? },
         3 => LogEntry::Reserve { through: from.timestamp()? },

@@ -8,11 +8,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use types::Timestamp;
+use types::mutants::live;
 
 use super::deps::Deps;
 use super::message::{Agreement, Known};
 use super::status::{Ballot, Durability, Status};
 use super::transaction::Transaction;
+use crate::mutants;
 use crate::txn::TxnId;
 use crate::workload::Record;
 
@@ -228,7 +230,8 @@ impl Command {
         let has = |field| fields.has(field);
         Some(Change {
             status: has(Fields::STATUS).then_some((self.status, self.voted)),
-            ballots: has(Fields::BALLOTS).then_some((self.promised, self.accepted)),
+            ballots: (has(Fields::BALLOTS) && !live(mutants::BALLOTS_NOT_LOGGED))
+                .then_some((self.promised, self.accepted)),
             transaction: self.transaction.clone().filter(|_| has(Fields::TRANSACTION)),
             execute_at: has(Fields::EXECUTE_AT).then_some(self.execute_at),
             deps: has(Fields::DEPS).then(|| self.deps.clone()),

@@ -117,6 +117,13 @@ enum Vote {
 }
 
 impl Vote {
+    fn witnessed(&self) -> Option<Timestamp> {
+        match self {
+            Vote::Witnessed(at, _) => Some(*at),
+            Vote::Rejected => None,
+        }
+    }
+
     /// Whether it is a vote for the id as the timestamp.
     fn is_for(&self, txn_id: TxnId) -> bool {
         matches!(self, Vote::Witnessed(at, _) if *at == txn_id.0)

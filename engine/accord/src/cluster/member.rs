@@ -72,6 +72,9 @@ impl Default for Pace {
 pub enum Event {
     /// A client asks for a transaction; this core coordinates it.
     Submit { request: RequestId, transaction: Arc<Transaction> },
+    /// A client asks for a snapshot of ranges: a timestamp below which everything is decided on one replica of each, and below which is everything that was
+    /// acknowledged before.
+    Snapshot { request: RequestId, ranges: Vec<RangeId> },
     /// Another core, or this one, says something about a range.
     Message { from: CoreId, range: RangeId, txn_id: TxnId, message: Message },
     /// Rows asked for by [`Effect::Read`].
@@ -147,6 +150,8 @@ pub enum Response {
     Invalidated { txn_id: TxnId },
     /// This core cannot tell: another one took it up.
     Unknown { txn_id: TxnId },
+    /// Everything that executes below the sync point is applied on these replicas, and nothing will be added: read versions below it.
+    Snapshot { sync_point: TxnId, replicas: Vec<(RangeId, NodeId)> },
 }
 
 #[derive(Clone, Debug)]
@@ -329,6 +334,9 @@ impl Member {
         self.clock.wall_micros = wall_micros;
         match event {
             Event::Submit { request, transaction } => self.submit(request, transaction),
+            Event::Snapshot { request, ranges } => {
+                self.submit(request, Arc::new(Transaction::sync_point(ranges)));
+            }
             Event::Message { from, range, txn_id, message } => {
                 self.receive(from, range, txn_id, message);
             }
@@ -357,7 +365,7 @@ impl Member {
         core::mem::take(&mut self.out)
     }
 
-    fn submit(&mut self, request: RequestId, transaction: Arc<Transaction>) {
+    pub(super) fn submit(&mut self, request: RequestId, transaction: Arc<Transaction>) {
         let above = transaction.footprint().map_or(Timestamp::ZERO, |footprint| footprint.above());
         let Some(id) = self.clock.mint_above(above) else {
             self.stalled.push((request, transaction));

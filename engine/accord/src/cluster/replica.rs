@@ -263,9 +263,7 @@ impl RangeReplica {
             return Some(Answer::Preempted { promised });
         }
         if status == Status::PreAccepted {
-            let witnessed = self.commands[&txn_id].execute_at();
-            let deps = self.deps_below(txn_id, transaction, txn_id.0);
-            return Some(Answer::PreAccepted { witnessed, deps });
+            return Some(self.pre_accepted(txn_id, transaction));
         }
         if txn_id < self.bounds.rejected_below && !live(mutants::SYNC_POINT_DOES_NOT_REJECT) {
             return Some(Answer::Rejected);
@@ -283,8 +281,24 @@ impl RangeReplica {
         self.define(txn_id, transaction);
         let voted = witnessed == txn_id.0 && !transaction.is_sync_point();
         self.change(txn_id).pre_accept(witnessed, voted);
+        self.note(witnessed);
+        Some(self.pre_accepted(txn_id, transaction))
+    }
+
+    /// What was witnessed, and what it depends on. A sync point is told the highest timestamp here instead: it is where it is, and whoever asked for it
+    /// may want to know whether everything that was acknowledged is below.
+    fn pre_accepted(&self, txn_id: TxnId, transaction: &Transaction) -> Answer {
+        let witnessed = match transaction.is_sync_point() {
+            true => self.bounds.highest.max(txn_id.0),
+            false => self.commands[&txn_id].execute_at(),
+        };
         let deps = self.deps_below(txn_id, transaction, txn_id.0);
-        Some(Answer::PreAccepted { witnessed, deps })
+        Answer::PreAccepted { witnessed, deps }
+    }
+
+    /// Something was witnessed, accepted or agreed at this timestamp.
+    fn note(&mut self, timestamp: Timestamp) {
+        self.bounds.highest = self.bounds.highest.max(timestamp);
     }
 
     /// Section 2.6.
@@ -309,6 +323,7 @@ impl RangeReplica {
         let execute_at = agreement.execute_at;
         let proposed = agreement.deps.clone();
         self.change(txn_id).accept(ballot, agreement);
+        self.note(execute_at);
         if proposal != Proposal::Slow || live(mutants::ACCEPT_ADDS_NO_DEPS) {
             return Answer::Accepted { extra: Deps::default() };
         }
@@ -355,6 +370,7 @@ impl RangeReplica {
             return Answer::Insufficient;
         }
         let news = !self.commands[&txn_id].status().is_committed();
+        self.note(agreement.execute_at);
         self.change(txn_id).commit(ballot, agreement);
         if news {
             self.unblock(txn_id);
@@ -378,6 +394,7 @@ impl RangeReplica {
         if self.defined(txn_id, transaction).is_none() {
             return false;
         }
+        self.note(agreement.execute_at);
         self.change(txn_id).stabilise(agreement);
         self.start_waiting(txn_id);
         if !status.is_committed() {
@@ -528,7 +545,8 @@ impl RangeReplica {
     fn deps_below(&self, txn_id: TxnId, transaction: &Transaction, bound: Timestamp) -> Deps {
         let mut found = Vec::new();
         self.visit_conflicts(txn_id, transaction, &mut |other, command| {
-            let ended = command.status() == Status::Invalidated;
+            let ended = command.status() == Status::Invalidated
+                || (live(mutants::DEPS_OMIT_UNDECIDED) && command.status() < Status::Accepted);
             if other.0 < bound && !ended && command.transaction().is_some() {
                 found.push((other, Evidence::Stable));
             }

@@ -31,6 +31,7 @@ pub struct Outcome {
     pub unknown: u64,
     pub crashes: u64,
     pub cuts: u64,
+    pub snapshots: u64,
     pub messages: u64,
     pub trace: u64,
     pub counters: Counters,
@@ -43,6 +44,7 @@ impl Outcome {
         self.unknown += other.unknown;
         self.crashes += other.crashes;
         self.cuts += other.cuts;
+        self.snapshots += other.snapshots;
         self.messages += other.messages;
         self.trace = self.trace.rotate_left(7) ^ other.trace;
         self.counters.add(&other.counters);
@@ -63,6 +65,7 @@ enum Happening {
     Restart { node: u32 },
     Heal { node: u32 },
     Submit { client: u32 },
+    Snapshot,
     ClientTimeout { request: u32 },
 }
 
@@ -102,6 +105,16 @@ pub struct Asked {
     pub given_up: bool,
 }
 
+/// A snapshot that was asked for, and what was read there.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub submitted: u64,
+    pub taken: Option<(TxnId, BTreeMap<u16, Vec<u32>>)>,
+}
+
+/// Requests from here on are for snapshots.
+const SNAPSHOTS: u64 = 1 << 60;
+
 /// What became of a transaction, by every replica's account.
 #[derive(Clone, Debug)]
 pub struct Fate {
@@ -114,6 +127,7 @@ pub struct Cluster {
     pub topology: Arc<Topology>,
     pub cores: Vec<Core>,
     pub asked: Vec<Asked>,
+    pub snapshots: Vec<Snapshot>,
     /// What was applied somewhere.
     pub fates: BTreeMap<TxnId, Fate>,
     pub violation: Option<String>,
@@ -158,6 +172,7 @@ impl Cluster {
             topology,
             cores,
             asked: Vec::new(),
+            snapshots: Vec::new(),
             fates: BTreeMap::new(),
             violation: None,
             agreed: BTreeMap::new(),
@@ -180,6 +195,7 @@ impl Cluster {
             cluster.start(node);
             cluster.after(3_000, Happening::Disturb { node });
         }
+        cluster.after(20_000, Happening::Snapshot);
         for client in 0..cluster.plan.clients {
             cluster.after(100, Happening::Submit { client });
         }
@@ -206,6 +222,8 @@ impl Cluster {
             unknown: self.asked.len() as u64 - committed - invalidated,
             crashes: self.crashes,
             cuts: self.cuts,
+            snapshots: self.snapshots.iter().filter(|snapshot| snapshot.taken.is_some()).count()
+                as u64,
             messages: self.messages,
             trace: self.trace,
             counters,
@@ -334,6 +352,7 @@ impl Cluster {
             Happening::Restart { node } => self.start(node),
             Happening::Heal { node } => self.cut[node as usize] = false,
             Happening::Submit { client } => self.submit(client),
+            Happening::Snapshot => self.ask_for_snapshot(),
             Happening::ClientTimeout { request } => {
                 let asked = &mut self.asked[request as usize];
                 if asked.answered.is_none() && !asked.given_up {
@@ -375,6 +394,35 @@ impl Cluster {
         self.after(200, Happening::Deliver { to, event });
         let at = self.now + self.plan.client_patience_micros;
         self.at(at, Happening::ClientTimeout { request });
+    }
+
+    fn ask_for_snapshot(&mut self) {
+        if self.asked.len() as u32 >= self.plan.transactions {
+            return;
+        }
+        self.after(100_000, Happening::Snapshot);
+        let request = RequestId(SNAPSHOTS + self.snapshots.len() as u64);
+        self.snapshots.push(Snapshot { submitted: self.now, taken: None });
+        let ranges = self.topology.ranges().map(|(range, _)| range).collect();
+        let to = self.prng.index(self.cores.len());
+        self.give(to, Event::Snapshot { request, ranges });
+    }
+
+    /// The newest versions below a sync point, on the replicas that are named.
+    fn read_snapshot(
+        &self,
+        sync_point: TxnId,
+        replicas: &[(RangeId, NodeId)],
+    ) -> BTreeMap<u16, Vec<u32>> {
+        let mut lists = BTreeMap::new();
+        for (range, node) in replicas {
+            for (key, versions) in self.held(*range, *node) {
+                if let Some((_, list)) = versions.range(..sync_point.0).next_back() {
+                    lists.insert(key, list.clone());
+                }
+            }
+        }
+        lists
     }
 
     fn wall(&self, core: usize) -> u64 {
@@ -642,6 +690,14 @@ impl Cluster {
     }
 
     fn answer(&mut self, request: RequestId, response: Response) {
+        if request.0 >= SNAPSHOTS {
+            if let Response::Snapshot { sync_point, replicas } = response {
+                let lists = self.read_snapshot(sync_point, &replicas);
+                let snapshot = &mut self.snapshots[(request.0 - SNAPSHOTS) as usize];
+                snapshot.taken = Some((sync_point, lists));
+            }
+            return;
+        }
         let client = (request.0 & 0xFF) as u32;
         let now = self.now;
         let asked = &mut self.asked[(request.0 >> 8) as usize];
@@ -834,6 +890,7 @@ fn happening_kind(happening: &Happening) -> u64 {
         Happening::Submit { .. } => 6,
         Happening::ClientTimeout { .. } => 7,
         Happening::Disturb { .. } => 8,
+        Happening::Snapshot => 9,
     }
 }
 

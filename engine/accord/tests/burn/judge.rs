@@ -19,6 +19,7 @@ pub fn judge(cluster: &Cluster) -> Result<(), String> {
     answers_are_kept(cluster, &fates)?;
     replicas_hold_the_same(cluster)?;
     reads_are_right(cluster, &fates)?;
+    snapshots_are_right(cluster, &fates)?;
     real_time_agrees(cluster, &fates)
 }
 
@@ -113,6 +114,39 @@ fn reads_are_right(cluster: &Cluster, fates: &Fates) -> Result<(), String> {
             let newest = versions.values().next_back().expect("never empty");
             if newest != &lists[&key] {
                 return Err(format!("order: key {key} ends as {newest:?}, not {:?}", lists[&key]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A snapshot is what everything below it has left, and everything acknowledged before it was asked for is below.
+fn snapshots_are_right(cluster: &Cluster, fates: &Fates) -> Result<(), String> {
+    let mut order: Vec<(Timestamp, u32)> =
+        fates.iter().map(|(number, fate)| (fate.1, *number)).collect();
+    order.sort_unstable();
+    for snapshot in &cluster.snapshots {
+        let Some((sync_point, lists)) = &snapshot.taken else { continue };
+        let mut expected: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
+        for (_, number) in order.iter().filter(|(at, _)| *at < sync_point.0) {
+            for (key, touch) in &cluster.asked[*number as usize - 1].transaction.touches {
+                match touch {
+                    Touch::Read => {}
+                    Touch::Append => expected.entry(*key).or_default().push(*number),
+                    Touch::Replace => *expected.entry(*key).or_default() = vec![*number],
+                }
+            }
+        }
+        if *lists != expected {
+            return Err(format!("snapshot: at {sync_point} are {lists:?}, not {expected:?}"));
+        }
+        for asked in &cluster.asked {
+            if let Some((at, Response::Committed { execute_at, .. })) = &asked.answered
+                && *at < snapshot.submitted
+                && *execute_at > sync_point.0
+            {
+                let number = asked.transaction.number;
+                return Err(format!("snapshot: {sync_point} is below transaction {number}"));
             }
         }
     }

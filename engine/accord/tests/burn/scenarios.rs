@@ -396,6 +396,101 @@ fn a_restart_mints_above_its_reservation() -> Result<(), String> {
     ensure(id.0 > through, "a timestamp may be minted twice")
 }
 
+/// Section 2.7: a dependency that executes later is not waited for once that is agreed on.
+fn a_later_execution_is_not_waited_for() -> Result<(), String> {
+    let mut replica = RangeReplica::new(RANGE, TokenRange::ALL);
+    let (later, txn_id) = (TxnId(at(10)), TxnId(at(20)));
+    let request = Request::Apply {
+        agreement: Agreement {
+            execute_at: at(20),
+            deps: Deps::of(vec![(later, Evidence::Stable)]),
+        },
+        transaction: Some(append()),
+        record: record(at(20)),
+    };
+    ask(&mut replica, txn_id, request);
+    let status = |replica: &RangeReplica| replica.command(txn_id).map(|command| command.status());
+    ensure(status(&replica) == Some(Status::PreApplied), "an undecided one is not waited for")?;
+    let commit = Request::Commit {
+        ballot: Ballot::ZERO,
+        agreement: agreement(at(60)),
+        transaction: Some(append()),
+    };
+    ask(&mut replica, later, commit);
+    ensure(status(&replica) == Some(Status::Applied), "two wait for each other")
+}
+
+/// Section 4.1: what blocks others is looked into, though nobody here knows what it is.
+fn what_blocks_is_looked_into() -> Result<(), String> {
+    let unknown = TxnId(at(1_500));
+    let request = Request::Read {
+        agreement: Agreement {
+            execute_at: at(2_000),
+            deps: Deps::of(vec![(unknown, Evidence::Stable)]),
+        },
+        transaction: Some(append()),
+    };
+    let mut member = Coordinator::start([]);
+    let (range, txn_id, message) = (RANGE, TxnId(at(2_000)), Message::Request(request));
+    member.handle(Event::Message { from: PEER, range, txn_id, message }, 1_000);
+    let asked = member.handle(Event::Tick, 1_000_000).into_iter().any(|effect| {
+        let Effect::Send { txn_id, message: Message::Request(request), .. } = effect else {
+            return false;
+        };
+        txn_id == unknown && matches!(request, Request::PromiseUnknown { .. })
+    });
+    ensure(asked, "nobody looks into what blocks")
+}
+
+/// Section 6.4, row 5: a promise is in the log.
+fn promises_are_logged() -> Result<(), String> {
+    let mut member = Coordinator::start([]);
+    let ballot = Ballot(at(9_000));
+    let request = Request::Recover { ballot, transaction: append() };
+    let (range, txn_id, message) = (RANGE, TxnId(at(2_000)), Message::Request(request));
+    let effects = member.handle(Event::Message { from: PEER, range, txn_id, message }, 1_000);
+    let logged = effects.iter().any(|effect| match effect {
+        Effect::Log { entry: LogEntry::Change { change, .. }, .. } => {
+            change.ballots.is_some_and(|(promised, _)| promised == ballot)
+        }
+        _ => false,
+    });
+    ensure(logged, "a promise is not logged")
+}
+
+/// What a sync point lets go of may execute above it, where undecided ones are.
+fn what_is_expunged_is_not_overtaken() -> Result<(), String> {
+    let mut member = Coordinator::start([]);
+    let tell = |member: &mut Member, hlc: u64, request: Request| {
+        let (range, txn_id, message) = (RANGE, TxnId(at(hlc)), Message::Request(request));
+        member.handle(Event::Message { from: PEER, range, txn_id, message }, 1_000)
+    };
+    let apply = |execute_at: u64, transaction| Request::Apply {
+        agreement: agreement(at(execute_at)),
+        transaction: Some(transaction),
+        record: record(at(execute_at)),
+    };
+    // It executes above the sync point, and began below it.
+    tell(&mut member, 2_000, apply(9_000, append()));
+    tell(&mut member, 5_000, apply(5_000, sync_point()));
+    tell(&mut member, 5_000, Request::UniversallyApplied);
+    let gone = member.replica(RANGE).is_some_and(|replica| {
+        replica.command(TxnId(at(2_000))).is_none() && !replica.is_settled(TxnId(at(2_000)))
+    });
+    ensure(gone, "a sync point lets nothing go")?;
+    let pre_accept = Request::PreAccept { transaction: append() };
+    let witnessed = tell(&mut member, 7_000, pre_accept).into_iter().find_map(|effect| {
+        let Effect::Send { message: Message::Answer { answer, .. }, .. } = effect else {
+            return None;
+        };
+        match answer {
+            Answer::PreAccepted { witnessed, .. } => Some(witnessed),
+            _ => None,
+        }
+    });
+    ensure(witnessed > Some(at(9_000)), "a transaction slips below one that is gone")
+}
+
 const OTHER: CoreId = CoreId::new(NodeId(2), ShardId(0));
 
 /// A member that coordinates one transaction, and what it asks the others.
@@ -488,5 +583,9 @@ pub fn all() -> Result<(), String> {
     one_of_three_rejects()?;
     the_highest_ballot_is_proposed()?;
     accepted_deps_are_proposed()?;
-    a_restart_mints_above_its_reservation()
+    a_restart_mints_above_its_reservation()?;
+    a_later_execution_is_not_waited_for()?;
+    what_blocks_is_looked_into()?;
+    promises_are_logged()?;
+    what_is_expunged_is_not_overtaken()
 }

@@ -76,7 +76,9 @@ impl Facts {
                             fate.reply = Some(reply.clone());
                         }
                         Response::Invalidated { .. } => fate.invalidated = true,
-                        Response::Aborted { .. } | Response::Unknown { .. } => {}
+                        Response::Aborted { .. }
+                        | Response::Unknown { .. }
+                        | Response::Snapshot { .. } => {}
                     }
                 }
             }

@@ -44,13 +44,24 @@ impl Member {
             self.go_to(txn_id, Step::Invalidate { answers: BTreeMap::new() });
             return;
         }
+        let highest = answers.values().filter_map(Vote::witnessed).max();
+        if !ordinary
+            && coordination.client.is_some()
+            && highest.is_some_and(|highest| highest > txn_id.0)
+            && !live(mutants::SNAPSHOT_BELOW_ACKNOWLEDGED)
+        {
+            self.take_snapshot_above(txn_id, highest.unwrap_or_default());
+            return;
+        }
         let mut execute_at = txn_id.0;
         let mut found: BTreeMap<RangeId, Vec<&Deps>> = BTreeMap::new();
         for ((range, _), vote) in answers {
             let Vote::Witnessed(witnessed, deps) = vote else { continue };
             if *witnessed == txn_id.0 || !(fast || medium) {
                 found.entry(*range).or_default().push(deps);
-                execute_at = execute_at.max(*witnessed);
+                if ordinary {
+                    execute_at = execute_at.max(*witnessed);
+                }
             }
         }
         let union = |(range, deps): (RangeId, Vec<&Deps>)| (range, Deps::union(deps));

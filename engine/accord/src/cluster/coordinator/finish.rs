@@ -3,11 +3,12 @@
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use types::Timestamp;
 use types::mutants::live;
 
-use super::tally::slow_quorum_everywhere;
+use super::tally::{of_range, slow_quorum_everywhere};
 use super::{Member, Response, Step};
 use crate::cluster::counters::RecoveryRow;
 use crate::cluster::deps::Deps;
@@ -102,8 +103,43 @@ impl Member {
         self.go_to(txn_id, Step::Persist { execute_at, deps, record, answers });
     }
 
+    /// A snapshot must be above everything acknowledged before: the client's next sync point is, this one is given up.
+    pub(super) fn take_snapshot_above(&mut self, txn_id: TxnId, highest: Timestamp) {
+        let Some(coordination) = self.coordinations.get_mut(&txn_id) else { return };
+        let (client, transaction) =
+            (coordination.client.take(), coordination.transaction().clone());
+        self.go_to(txn_id, Step::Invalidate { answers: BTreeMap::new() });
+        self.clock.reserved.receive(highest);
+        if let Some(request) = client {
+            self.submit(request, transaction);
+        }
+    }
+
+    /// A sync point that somebody wants as a snapshot is applied on a replica of each range, on this node's where it has one: told once.
+    fn answer_snapshot(&mut self, txn_id: TxnId) {
+        let Some(coordination) = self.coordinations.get_mut(&txn_id) else { return };
+        let Step::Persist { answers, .. } = &coordination.step else { return };
+        if coordination.client.is_none() {
+            return;
+        }
+        let node = self.core.node();
+        let replica = |range: &RangeId| {
+            let here = self.topology.range(*range).replicas().contains(&node);
+            let mut applied = of_range(answers, *range).map(|(replica, _)| replica);
+            let chosen = applied.find(|replica| !here || *replica == node)?;
+            Some((*range, chosen))
+        };
+        let replicas: Option<Vec<_>> = coordination.participants.iter().map(replica).collect();
+        if let Some(replicas) = replicas
+            && let Some(request) = coordination.client.take()
+        {
+            self.reply(request, Response::Snapshot { sync_point: txn_id, replicas });
+        }
+    }
+
     /// Every replica has applied it: nothing is left to do, and nobody will wait for it again.
     pub(super) fn decide_persist(&mut self, txn_id: TxnId) {
+        self.answer_snapshot(txn_id);
         let Some(coordination) = self.coordinations.get(&txn_id) else { return };
         let Step::Persist { answers, .. } = &coordination.step else { return };
         let replicas = |range| self.topology.range(range).replicas().len();

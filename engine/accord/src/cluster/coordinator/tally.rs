@@ -1,9 +1,11 @@
 //! Counting answers by range.
 
 use types::NodeId;
+use types::mutants::live;
 
 use super::Answers;
 use crate::cluster::topology::{RangeId, Topology};
+use crate::mutants;
 
 /// Whether a slow quorum of each of the ranges has answered.
 pub(super) fn slow_quorum_everywhere<T>(
@@ -43,7 +45,7 @@ pub(super) fn votes<T>(
 ) -> Votes {
     let mut votes = Votes::default();
     for (node, answer) in of_range(answers, range) {
-        if topology.range(range).is_elector(node) {
+        if topology.range(range).is_elector(node) || live(mutants::NON_ELECTORS_VOTE) {
             if voted(answer) { votes.accepts += 1 } else { votes.rejects += 1 }
         }
     }

@@ -5,6 +5,7 @@
 //! later on replicas of higher rank, so that they do not take it up at once; a core takes up a bounded number.
 
 use types::Timestamp;
+use types::mutants::live;
 
 use super::Member;
 use crate::cluster::coordinator::Coordination;
@@ -12,6 +13,7 @@ use crate::cluster::replica::Minter;
 use crate::cluster::status::{Ballot, Durability, Status};
 use crate::cluster::timers::Timer;
 use crate::cluster::topology::RangeId;
+use crate::mutants;
 use crate::txn::TxnId;
 
 const PATIENCE_DOUBLINGS_MAX: u32 = 6;
@@ -31,16 +33,21 @@ impl Member {
     fn concern(&self, range: RangeId, txn_id: TxnId) -> Concern {
         let Some(replica) = self.replicas.get(&range) else { return Concern::None };
         let Some(command) = replica.command(txn_id) else {
-            return if replica.is_blocking(txn_id) { Concern::Mine } else { Concern::None };
+            return if self.is_blocking(range, txn_id) { Concern::Mine } else { Concern::None };
         };
         let home = command.transaction().is_none_or(|transaction| transaction.home() == range);
         match command.status() {
             Status::Invalidated => Concern::None,
             Status::Applied if home && command.durability() < Durability::Majority => Concern::Mine,
             Status::Applied => Concern::None,
-            _ if home || replica.is_blocking(txn_id) => Concern::Mine,
+            _ if home && !live(mutants::HOME_DOES_NOT_WATCH) => Concern::Mine,
+            _ if self.is_blocking(range, txn_id) => Concern::Mine,
             _ => Concern::Others,
         }
+    }
+
+    fn is_blocking(&self, range: RangeId, txn_id: TxnId) -> bool {
+        self.replicas[&range].is_blocking(txn_id) && !live(mutants::BLOCKERS_NOT_WATCHED)
     }
 
     /// Minds a transaction that changed, or minds it no longer.

@@ -15,6 +15,7 @@
 
 use alloc::vec::Vec;
 
+use types::Timestamp;
 use types::mutants::live;
 
 use super::RangeReplica;
@@ -33,6 +34,8 @@ pub struct Bounds {
     pub rejected_below: TxnId,
     /// Everything below is decided here, and applied if it takes effect: this sync point is applied.
     pub applied_below: TxnId,
+    /// At least the highest timestamp that anything here was witnessed, accepted or agreed at when this was logged.
+    pub highest: Timestamp,
 }
 
 impl RangeReplica {
@@ -41,15 +44,20 @@ impl RangeReplica {
         self.bounds
     }
 
-    /// Whether a sync point is known that has not ended here.
+    /// Whether a sync point is known that has not ended here, and whose end is seen to here. Of others the next one sees to it that they end.
     pub(in crate::cluster) fn has_open_sync_point(&self) -> bool {
-        self.sync_points.iter().any(|sync_point| !self.commands[sync_point].status().is_over())
+        self.sync_points.iter().any(|sync_point| {
+            let command = &self.commands[sync_point];
+            let home = command.transaction().is_some_and(|all| all.home() == self.range);
+            home && !command.status().is_over()
+        })
     }
 
     /// Takes back bounds from the log.
     pub(in crate::cluster) fn restore_bounds(&mut self, bounds: Bounds) {
         self.bounds.rejected_below = self.bounds.rejected_below.max(bounds.rejected_below);
         self.bounds.applied_below = self.bounds.applied_below.max(bounds.applied_below);
+        self.bounds.highest = self.bounds.highest.max(bounds.highest);
     }
 
     /// The bounds, if they rose since this was last asked.
@@ -163,7 +171,7 @@ impl RangeReplica {
             if let Some(footprint) = footprint {
                 self.conflicts.remove(txn_id, footprint);
                 // It may execute above the sync point, where undecided ones are.
-                if command.status() == Status::Applied {
+                if command.status() == Status::Applied && !live(mutants::EXPUNGED_LEAVES_NO_TRACE) {
                     self.settled.insert(footprint, self.tokens, command.execute_at());
                 }
             }

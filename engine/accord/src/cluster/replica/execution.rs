@@ -16,9 +16,11 @@ impl RangeReplica {
         let command = self.commands.entry(txn_id).or_default();
         let defined = command.transaction().is_none();
         command.fold(change);
+        let execute_at = command.execute_at();
         if let Some(transaction) = command.transaction().filter(|_| defined).cloned() {
             self.index(txn_id, &transaction);
         }
+        self.note(execute_at);
     }
 
     /// Waits anew for what was waited for, and lets go of what can be let go of. What is applied is in the store.
@@ -52,7 +54,8 @@ impl RangeReplica {
             waiter.transaction().is_some_and(|transaction| transaction.is_sync_point())
                 && !live(mutants::SYNC_POINT_PASSES_LATER);
         let after = known.status().is_committed() && known.execute_at() > waiter.execute_at();
-        known.status().is_over() || (after && !waits_for_all)
+        let passes = after && !waits_for_all && !live(mutants::COMMITTED_DOES_NOT_UNBLOCK);
+        known.status().is_over() || passes
     }
 
     /// A transaction has become stable: notes which of its dependencies it waits for.

@@ -51,6 +51,7 @@ impl RangeReplica {
             self.define(txn_id, transaction);
             let voted = live(mutants::RECOVERY_VOTES);
             self.change(txn_id).pre_accept(if voted { txn_id.0 } else { witnessed }, voted);
+            self.note(witnessed);
         }
         self.define(txn_id, transaction);
         if !live(mutants::RECOVERY_DOES_NOT_PROMISE) {
