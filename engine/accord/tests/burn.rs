@@ -56,6 +56,23 @@ fn every_seed_is_strictly_serializable() {
     }
 }
 
+/// What docs/protocol.md says of a transaction that meets nobody: decided on the fast path, so many messages to other cores and so
+/// many log entries on all three replicas together.
+#[cfg(not(mutants))]
+#[test]
+fn an_uncontended_transaction_costs_what_it_should() {
+    let transactions = 400;
+    let mut cluster = Cluster::new(Plan::quiet(transactions));
+    cluster.run_until_answered().expect("a quiet cluster");
+    let counters = cluster.outcome().counters;
+    assert_eq!(counters.fast, u64::from(transactions), "all on the fast path");
+    assert_eq!((counters.recoveries, counters.rounds), (0, 0));
+    let each = u64::from(transactions);
+    assert!(counters.messages <= 10 * each, "{} messages", counters.messages);
+    // And a reservation of timestamps now and then.
+    assert!(counters.log_entries <= 10 * each + 10, "{} log entries", counters.log_entries);
+}
+
 #[cfg(not(mutants))]
 #[test]
 fn the_hard_cases_are_answered_as_specified() {

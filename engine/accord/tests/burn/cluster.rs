@@ -195,7 +195,9 @@ impl Cluster {
             cluster.start(node);
             cluster.after(3_000, Happening::Disturb { node });
         }
-        cluster.after(20_000, Happening::Snapshot);
+        if cluster.plan.snapshots {
+            cluster.after(20_000, Happening::Snapshot);
+        }
         for client in 0..cluster.plan.clients {
             cluster.after(100, Happening::Submit { client });
         }
@@ -238,6 +240,21 @@ impl Cluster {
     fn at(&mut self, at: u64, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), Box::new(happening));
+    }
+
+    /// Runs until every client is answered and nothing is under way.
+    pub fn run_until_answered(&mut self) -> Result<(), String> {
+        while let Some(((at, _), happening)) = self.queue.pop_first() {
+            self.now = at;
+            self.happen(*happening);
+            let answered = self.asked.iter().all(|asked| asked.answered.is_some());
+            let idle = |core: &Core| core.member.as_ref().is_some_and(Member::is_idle);
+            let all = self.asked.len() as u32 >= self.plan.transactions;
+            if all && answered && self.cores.iter().all(idle) {
+                return Ok(());
+            }
+        }
+        Err("the queue ran dry".into())
     }
 
     /// Runs until all clients are answered or gone, then without faults until nothing moves and nothing is remembered.

@@ -29,6 +29,8 @@ pub struct Plan {
     pub skew_micros: u64,
     /// Of the log, at most.
     pub flush_micros: u64,
+    /// Whether snapshots are asked for now and then.
+    pub snapshots: bool,
     /// Whether messages and log entries become bytes on their way.
     pub wire: bool,
     pub pace: Pace,
@@ -66,6 +68,7 @@ impl Plan {
             transactions: TRANSACTIONS,
             clients: 4 + prng.below(12) as u32,
             client_patience_micros: 300_000,
+            snapshots: true,
             wire: prng.below(8) == 0,
             pace: Pace {
                 resend_micros: 5_000,
@@ -73,6 +76,38 @@ impl Plan {
                 round_micros: 10_000 + prng.below(200_000),
                 sync_point_lag_micros: prng.below(4_000),
                 recoveries_max: 1 + prng.index(64),
+            },
+        }
+    }
+
+    /// One client, three replicas, no faults, nothing else going on: what a transaction costs.
+    pub fn quiet(transactions: u32) -> Plan {
+        Plan {
+            seed: 1,
+            nodes: 3,
+            cores: 1,
+            replicas: 3,
+            ranges: 1,
+            keys: vec![7],
+            transactions,
+            clients: 1,
+            client_patience_micros: 1_000_000,
+            lost: 0,
+            repeated: 0,
+            late: 0,
+            starved: 0,
+            crashes: 0,
+            cuts: 0,
+            skew_micros: 0,
+            flush_micros: 1,
+            snapshots: false,
+            wire: false,
+            pace: Pace {
+                resend_micros: 50_000,
+                patience_micros: 1_000_000,
+                round_micros: 20_000_000,
+                sync_point_lag_micros: 0,
+                recoveries_max: 64,
             },
         }
     }
@@ -104,6 +139,7 @@ impl Plan {
             transactions: TRANSACTIONS,
             clients: 3 + prng.below(5) as u32,
             client_patience_micros: 3_000_000,
+            snapshots: true,
             wire: prng.below(8) == 0,
             pace: Pace {
                 resend_micros: 500 + prng.below(3_000),
