@@ -68,18 +68,25 @@ fn pull(address: SocketAddr) -> usize {
     all
 }
 
+/// In small bursts: a receiver that is kept waiting for its core must not lose what the network has carried.
 fn flood(address: SocketAddr) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
-    for _ in 0..DATAGRAMS {
+    for sent in 0..DATAGRAMS {
         let _sent = socket.send_to(b"!", address);
+        if sent % 20 == 19 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
     for _ in 0..20 {
         let _sent = socket.send_to(b".", address);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 fn count(address: SocketAddr) -> usize {
     let socket = UdpSocket::bind(address).expect("the host's address");
+    // Whatever happens to the last of them, it ends.
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
     println!("listening");
     let (mut heard, mut byte) = (0, [0u8; 1]);
     while socket.recv(&mut byte).is_ok() && byte != *b"." {
