@@ -87,6 +87,8 @@ pub struct Core {
     kept: Vec<LogEntry>,
     /// What the log need not keep, once durable.
     forgotten: Vec<(LogPosition, RangeId, TxnId)>,
+    /// What counts once the log is durable through it: before, a crash takes it back, and it was never so.
+    unproven: VecDeque<(LogPosition, Unproven)>,
     durable: LogPosition,
     held: VecDeque<(LogPosition, Box<Held>)>,
     pub data: BTreeMap<u16, Versions>,
@@ -94,6 +96,13 @@ pub struct Core {
     wakes_at: u64,
     /// Of earlier lives.
     counters: Counters,
+}
+
+/// Something that a core holds.
+#[derive(Debug)]
+enum Unproven {
+    Agreement { range: RangeId, txn_id: TxnId, deps: Deps },
+    Applied { txn_id: TxnId, number: u32, execute_at: Timestamp },
 }
 
 /// What a client knows of its transaction.
@@ -160,6 +169,7 @@ impl Cluster {
             log: Vec::new(),
             kept: Vec::new(),
             forgotten: Vec::new(),
+            unproven: VecDeque::new(),
             durable: LogPosition::NONE,
             held: VecDeque::new(),
             data: BTreeMap::new(),
@@ -515,7 +525,14 @@ impl Cluster {
                     core.log.push((position, entry));
                     logged = Some(position);
                     if let Some((range, txn_id)) = agreed {
-                        self.compare_agreements(of, range, txn_id);
+                        let member = core.member.as_ref().expect("it logs");
+                        let replica = member.replica(range);
+                        // A command that was settled in the same turn is gone.
+                        if let Some(command) = replica.and_then(|all| all.command(txn_id)) {
+                            let deps = command.deps().clone();
+                            let agreement = Unproven::Agreement { range, txn_id, deps };
+                            core.unproven.push_back((position, agreement));
+                        }
                     }
                 }
                 Effect::Send { to, range, txn_id, message, after } => {
@@ -543,7 +560,9 @@ impl Cluster {
                         }
                         versions.insert(record.execute_at, (position, list));
                     }
-                    self.applied(txn_id, number, record.execute_at);
+                    let execute_at = record.execute_at;
+                    let applied = Unproven::Applied { txn_id, number, execute_at };
+                    core.unproven.push_back((position, applied));
                 }
                 Effect::Forget { range, txn_id } => {
                     let position = core.log.last().map_or(LogPosition::NONE, |(at, _)| *at);
@@ -560,10 +579,7 @@ impl Cluster {
 
     /// All replicas that hold a transaction's agreement wait for the same, but for what has passed everywhere. Whether others matter is
     /// known at the end.
-    fn compare_agreements(&mut self, of: usize, range: RangeId, txn_id: TxnId) {
-        let replica = self.cores[of].member.as_ref().and_then(|member| member.replica(range));
-        let Some(command) = replica.and_then(|replica| replica.command(txn_id)) else { return };
-        let deps = command.deps().clone();
+    fn compare_agreements(&mut self, range: RangeId, txn_id: TxnId, deps: Deps) {
         let first = self.agreed.entry((range, txn_id)).or_insert_with(|| deps.clone()).clone();
         if first == deps {
             return;
@@ -596,6 +612,8 @@ impl Cluster {
             return;
         }
         core.durable = position;
+        self.prove(index);
+        let core = &mut self.cores[index];
         let first = core.log.partition_point(|(at, _)| *at <= before);
         let newly = core.log[first..].iter().take_while(|(at, _)| *at <= position);
         let reserved: Vec<Timestamp> = newly
@@ -617,6 +635,25 @@ impl Cluster {
             self.let_go(of, held);
         } else {
             core.held.push_back((after, Box::new(held)));
+        }
+    }
+
+    /// What is durable is so.
+    fn prove(&mut self, of: usize) {
+        let core = &mut self.cores[of];
+        let durable = core.durable;
+        let (now, later): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut core.unproven).into_iter().partition(|(at, _)| *at <= durable);
+        core.unproven = later;
+        for (_, proven) in now {
+            match proven {
+                Unproven::Agreement { range, txn_id, deps } => {
+                    self.compare_agreements(range, txn_id, deps);
+                }
+                Unproven::Applied { txn_id, number, execute_at } => {
+                    self.applied(txn_id, number, execute_at);
+                }
+            }
         }
     }
 
@@ -751,6 +788,7 @@ impl Cluster {
                 core.counters.add(&member.counters());
             }
             core.held.clear();
+            core.unproven.clear();
             core.life += 1;
             core.durable = LogPosition::NONE;
             core.wakes_at = u64::MAX;
