@@ -102,7 +102,7 @@ pub struct Core {
 #[derive(Debug)]
 enum Unproven {
     Agreement { range: RangeId, txn_id: TxnId, deps: Deps },
-    Applied { txn_id: TxnId, number: u32, execute_at: Timestamp },
+    Applied { range: RangeId, txn_id: TxnId, number: u32, execute_at: Timestamp },
 }
 
 /// What a client knows of its transaction.
@@ -142,6 +142,8 @@ pub struct Cluster {
     pub violation: Option<String>,
     /// What replicas have agreed to wait for.
     agreed: BTreeMap<(RangeId, TxnId), Deps>,
+    /// Which nodes have applied a transaction on a range.
+    applied_by: BTreeMap<(RangeId, TxnId), BTreeSet<NodeId>>,
     /// A transaction, and one that only some of its agreements name.
     pub disputed: BTreeSet<(TxnId, TxnId)>,
     pub overheard: Overheard,
@@ -186,6 +188,7 @@ impl Cluster {
             fates: BTreeMap::new(),
             violation: None,
             agreed: BTreeMap::new(),
+            applied_by: BTreeMap::new(),
             disputed: BTreeSet::new(),
             overheard: Overheard::default(),
             queue: BTreeMap::new(),
@@ -561,7 +564,7 @@ impl Cluster {
                         versions.insert(record.execute_at, (position, list));
                     }
                     let execute_at = record.execute_at;
-                    let applied = Unproven::Applied { txn_id, number, execute_at };
+                    let applied = Unproven::Applied { range, txn_id, number, execute_at };
                     core.unproven.push_back((position, applied));
                 }
                 Effect::Forget { range, txn_id } => {
@@ -584,12 +587,9 @@ impl Cluster {
         if first == deps {
             return;
         }
+        let everywhere = self.topology.range(range).replicas().len();
         let passed = |dep: TxnId| {
-            let members = self.cores.iter().filter_map(|core| core.member.as_ref());
-            members.filter_map(|member| member.replica(range)).any(|replica| {
-                let below = dep < replica.bounds().applied_below;
-                replica.is_settled(dep) || (below && replica.command(dep).is_none())
-            })
+            self.applied_by.get(&(range, dep)).is_some_and(|nodes| nodes.len() == everywhere)
         };
         let differ = first.iter().filter(|dep| !deps.contains(*dep));
         let differ = differ.chain(deps.iter().filter(|dep| !first.contains(*dep)));
@@ -650,7 +650,9 @@ impl Cluster {
                 Unproven::Agreement { range, txn_id, deps } => {
                     self.compare_agreements(range, txn_id, deps);
                 }
-                Unproven::Applied { txn_id, number, execute_at } => {
+                Unproven::Applied { range, txn_id, number, execute_at } => {
+                    let node = self.core_id(of).node();
+                    self.applied_by.entry((range, txn_id)).or_default().insert(node);
                     self.applied(txn_id, number, execute_at);
                 }
             }
